@@ -1,0 +1,83 @@
+"""Settings: each with its unit and the reason for its default. Read once, by the face that starts, and handed down.
+
+They come from the environment and from `.env` in the working directory; the environment wins.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from framedb.errors import InvalidSettingError
+
+MiB = 1024 * 1024
+
+Policy = Literal["drop-oldest", "drop-newest", "wait"]
+"""What happens at a bound: the oldest goes, the new one is turned away, or the writer waits."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True, frozen=True)
+
+    # Finding a node, and being let in.
+    url: Annotated[str, Field(alias="FRAMEDB_URL")] = "http://127.0.0.1:8000"
+    """Where clients find the node: the address `framedb up` binds by default."""
+    token: Annotated[SecretStr | None, Field(alias="FRAMEDB_TOKEN")] = None
+    """Bearer token of the HTTP services. None: they bind to loopback only, so that nobody else can reach them."""
+
+    # Names.
+    node_tag: Annotated[str, Field(alias="FRAMEDB_NODE_TAG")] = "local"
+    """Where this process runs, for placement. `local` is what a fresh node calls itself."""
+    cluster_id: Annotated[str, Field(alias="CLUSTER_ID")] = "local"
+    """The site this process belongs to: instances of the same one are reached by their local URL."""
+
+    # The engines, where they are not the embedded ones.
+    broker_url: Annotated[SecretStr | None, Field(alias="BROKER_URL")] = None
+    """The frame queue: `amqp://...` for RabbitMQ. None: streams on the embedded control Valkey."""
+    redis_url: Annotated[SecretStr | None, Field(alias="REDIS_URL")] = None
+    """Control and cache. None: the embedded control Valkey."""
+    frames_redis_url: Annotated[SecretStr | None, Field(alias="FRAMES_REDIS_URL")] = None
+    """The frame store itself, for clients that run without a node. None: ask the node."""
+    tidb_url: Annotated[SecretStr | None, Field(alias="TIDB_URL")] = None
+    """`mysql://user:password@host:port/database` for the registry and durable frames. None: SQLite in the data folder."""
+
+    # Bounds. Nothing grows without one.
+    frames_maxmemory_bytes: Annotated[int, Field(alias="FRAMEDB_FRAMES_MAXMEMORY_BYTES", ge=16 * MiB)] = 1024 * MiB
+    """`maxmemory` of the frames Valkey. 1 GiB holds 5,000 JPEGs of 200 KB, and leaves a small machine room to work."""
+    control_maxmemory_bytes: Annotated[int, Field(alias="FRAMEDB_CONTROL_MAXMEMORY_BYTES", ge=16 * MiB)] = 256 * MiB
+    """`maxmemory` of the control Valkey. A queued key takes about 300 bytes; this holds a queue at its bound several times."""
+    queue_max_length: Annotated[int, Field(alias="FRAMEDB_QUEUE_MAX_LENGTH", ge=1)] = 100_000
+    """Announcements waiting in the frame queue. An hour of 25 cameras at one frame per second."""
+    queue_policy: Annotated[Policy, Field(alias="FRAMEDB_QUEUE_POLICY")] = "drop-oldest"
+    """What a full frame queue does. Live video is worth most when fresh."""
+    frame_ttl: Annotated[float, Field(alias="FRAMEDB_FRAME_TTL", gt=0)] = 3600.0
+    """Seconds a camera's frame is kept if nobody acknowledges it. An hour outlasts a restart of the workers."""
+
+    # Deadlines, in seconds.
+    connect_timeout: Annotated[float, Field(alias="FRAMEDB_CONNECT_TIMEOUT", gt=0)] = 5.0
+    """To open a connection to a server of ours. Longer than a TCP retransmission or two."""
+    wait: Annotated[float, Field(alias="FRAMEDB_WAIT", gt=0)] = 15.0
+    """Longest wait for a server to come back within one call. A failover takes up to 5."""
+    hold: Annotated[float, Field(alias="FRAMEDB_HOLD", gt=0.2)] = 10.0
+    """A taken frame whose worker is silent this long goes to another one. Holds are renewed three times as often."""
+    max_deliveries: Annotated[int, Field(alias="FRAMEDB_MAX_DELIVERIES", ge=1)] = 5
+    """A frame is tried this often before it is set aside."""
+
+
+def read_settings(**overrides: object) -> Settings:
+    """The settings of this process. Raises InvalidSettingError that names each variable that cannot be used."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as exc:
+        # Never the value itself: it may be a password.
+        problems = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in exc.errors())
+        raise InvalidSettingError(f"settings cannot be used: {problems}") from None
+
+
+def default_data_dir() -> Path:
+    """Where a node keeps its data unless told otherwise: `runtime` in the working directory."""
+    return Path("runtime")

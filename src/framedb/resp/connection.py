@@ -1,0 +1,155 @@
+"""Opening connections, and turning redis-py's errors into ours."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import Connection, ConnectionPool, PythonRespSerializer, UnixDomainSocketConnection
+from redis.retry import Retry
+
+from framedb.errors import FrameDBError, InvalidSettingError, StoreError, StoreFullError, StoreUnavailableError
+from framedb.redaction import redacted
+from framedb.resp.endpoint import Endpoint
+
+Redis = redis.Redis
+"""A thread-safe client with a pool of connections; `open_redis` makes one."""
+
+_READ_BYTES = 256 * 1024  # one read of a 200 KB JPEG, instead of seven of redis-py's 32 KiB
+_COPY_CUTOFF_BYTES = 6_000  # redis-py's own: from here on a value is sent from where it lies
+
+
+def open_redis(endpoint: Endpoint, *, timeout: float = 5.0, verify: bool = True) -> Redis:
+    """A client of one server: through its Unix socket where that is this very server's, else over TCP.
+
+    `timeout` is in seconds, for connecting and for each reply. Nothing is retried underneath: whoever calls knows what
+    may be repeated.
+    """
+    if endpoint.uds and (not endpoint.port or not verify or _is_its_socket(endpoint, timeout)):
+        return _client(UnixDomainSocketConnection, endpoint, timeout, path=endpoint.uds)
+    return _client(Connection, endpoint, timeout, host=endpoint.host, port=endpoint.port)
+
+
+def open_redis_url(url: str, *, timeout: float = 5.0) -> Redis:
+    """A client of the server a `redis://` or `unix://` URL names."""
+    return open_redis(parse_redis_url(url), timeout=timeout)
+
+
+def parse_redis_url(url: str) -> Endpoint:
+    """The endpoint in `redis://[user][:password]@host:port/0` or `unix://[user][:password]@/path`."""
+    parts = urlsplit(url)
+    username = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password else None
+    if parts.scheme == "unix":
+        return Endpoint("127.0.0.1", 0, uds=parts.path, username=username, password=password)
+    if parts.scheme != "redis" or not parts.hostname:
+        raise InvalidSettingError(f"{redacted(url)} is no redis://host:port or unix:///path URL")
+    if parts.path.strip("/") not in ("", "0"):
+        raise InvalidSettingError(f"{redacted(url)}: frames live in database 0, leave the path out")
+    return Endpoint(parts.hostname, parts.port or 6379, username=username, password=password)
+
+
+def close_redis(client: Redis) -> None:
+    """Close every connection of the client's pool, those in use too."""
+    client.connection_pool.disconnect()
+
+
+@contextmanager
+def translated(where: object) -> Iterator[None]:
+    """Redis errors become FrameDB's, with their cause; `where` names the server in the message."""
+    try:
+        yield
+    except FrameDBError:
+        raise
+    except redis.OutOfMemoryError as exc:
+        raise StoreFullError(f"{where} is at its maxmemory: acknowledge or delete frames, or raise maxmemory") from exc
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as exc:
+        raise StoreUnavailableError(f"{where} does not answer: {redacted(str(exc))}") from exc
+    except redis.RedisError as exc:
+        if is_out_of_memory(exc):
+            raise StoreFullError(
+                f"{where} is at its maxmemory: acknowledge or delete frames, or raise maxmemory"
+            ) from exc
+        raise StoreError(f"{where}: {redacted(str(exc))}") from exc
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the server refused for want of memory, whichever way it says so."""
+    if isinstance(error, redis.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, redis.ResponseError) and ("OOM" in text or "used memory > 'maxmemory'" in text)
+
+
+def is_lost_master(error: Exception) -> bool:
+    """Whether asking the sentinels for another master may help."""
+    return isinstance(
+        error,
+        redis.ConnectionError | redis.TimeoutError | redis.ReadOnlyError | redis.exceptions.MasterDownError | OSError,
+    ) and not isinstance(error, redis.AuthenticationError)
+
+
+def is_missing_function(error: Exception) -> bool:
+    """Whether the server has not been given our function library (it restarted, or is new)."""
+    return isinstance(error, redis.ResponseError) and "Function not found" in str(error)
+
+
+def is_server_error(reply: Any) -> bool:
+    """Whether one reply of many is an error the server answered."""
+    return isinstance(reply, redis.ResponseError)
+
+
+def _client(
+    kind: type[Connection | UnixDomainSocketConnection], endpoint: Endpoint, timeout: float, **address: Any
+) -> Redis:
+    pool = ConnectionPool(
+        connection_class=kind,
+        username=endpoint.username,
+        password=endpoint.password,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        socket_read_size=_READ_BYTES,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        # hiredis would copy every value into one command string; this one passes memoryviews through.
+        command_packer=PythonRespSerializer(_COPY_CUTOFF_BYTES, _encode),
+        **address,
+    )
+    return Redis(connection_pool=pool)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, bytes | memoryview):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, int | float):
+        return repr(value).encode()
+    return memoryview(value).cast("B")
+
+
+def _is_its_socket(endpoint: Endpoint, timeout: float) -> bool:
+    """Whether the socket file exists here and the server behind it has the run_id the endpoint names."""
+    if not endpoint.uds or not Path(endpoint.uds).is_socket():
+        return False
+    if endpoint.run_id is None:
+        return _accepts(endpoint.uds)
+    client = _client(UnixDomainSocketConnection, endpoint, timeout, path=endpoint.uds)
+    with suppress(redis.RedisError, OSError):
+        return bool(client.info("server")["run_id"] == endpoint.run_id)
+    close_redis(client)
+    return False
+
+
+def _accepts(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,5 @@
+"""Where frames lie: in memory, in SQL.
+
+Here: one file per kind of store, all behind `base.FrameStore` and its one contract suite. Not here: which store a key
+is in (`tiering`), where a cluster is (`routing`, `clusters`), or what a frame is (`frame`).
+"""
