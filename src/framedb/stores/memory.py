@@ -1,0 +1,427 @@
+"""`MemoryStore`: frames in Redis or Valkey, each a plain value under its own key, with an index per source.
+
+| Redis key | holds |
+|---|---|
+| `K` (the frame's key) | the bytes, `SET ... PX ttl`: any Redis client can read them |
+| `fdb:S:t` | sorted set: K by capture time, microseconds |
+| `fdb:S:x` | sorted set: K by expiry, ms of the server's clock |
+| `fdb:S:m` | hash: K -> what is known about the bytes (`row`) |
+| `fdb:S:s` | hash: count, bytes, and drops by reason |
+| `fdb:S:f` | hash: epoch and token of the writer, and the source's policy |
+| `fdb:S:out` | sorted set: K put to be announced, not yet confirmed |
+| `fdb:sources` | set of sources |
+
+A write is one `MULTI`: `SET`, then the index function of `frames.lua`, which sees metadata only. It is idempotent, so a
+write whose outcome is unknown is simply repeated.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from math import isinf
+from typing import Any
+
+from typing_extensions import Buffer
+
+from framedb.config import MiB
+from framedb.errors import InvalidFrameError, StaleWriterError, StoreError, StoreFullError
+from framedb.frame import NO_SOURCE, Frame, check_key, check_source, source_of, to_microseconds
+from framedb.resp import MasterClient, Redis, execute_many, get_into, transaction
+from framedb.resp.connection import is_missing_function, is_out_of_memory, is_server_error
+from framedb.stores.base import FrameStore, Put, SourceStats
+from framedb.stores.policy import SourcePolicy
+from framedb.stores.row import pack_row, unpack_row
+
+LARGEST_FRAME_BYTES = 64 * MiB
+"""A value is held whole by reader and writer; larger ones belong in the durable store."""
+
+_BATCH_BYTES = 8 * MiB  # a MULTI waits in the server's memory, beside the frames, until EXEC
+_BATCH_FRAMES = 256
+_PAGE = 64  # keys read in one round trip
+_DEFAULT_TTL = -1  # the source's own, known to the server
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Proves that a writer is the one its source has now. A lower epoch or token than the stored one is refused."""
+
+    epoch: int | None = None
+    """Version of the source's route; None for a writer that runs without a node, and so without routes."""
+    token: int | None = None
+    """Fencing token of the lease on the camera; None for a writer that holds none."""
+
+
+class MemoryStore(FrameStore):
+    """Frames of one cluster.
+
+    Beyond `FrameStore`: announcing, leasing, dropping with a reason, and the policies of sources. Frames over 64 MiB are
+    refused with InvalidFrameError.
+    """
+
+    def __init__(self, master: MasterClient) -> None:
+        self._master = master
+        self._ask_first: set[str] = set()  # sources whose policy has turned a frame away
+
+    # Writing
+
+    def put(self, frame: Frame, *, ttl: float | None = None, announce: bool = False, fence: Fence | None = None) -> Put:
+        """As `FrameStore.put`. `announce`: the frame is listed as unannounced until `confirm`."""
+        return self.put_many([frame], ttl=ttl, announce=announce, fence=fence)[0]
+
+    def put_many(
+        self,
+        frames: Sequence[Frame],
+        *,
+        ttl: float | None = None,
+        announce: bool = False,
+        fence: Fence | None = None,
+    ) -> list[Put]:
+        """As `FrameStore.put_many`. After StoreFullError put all of them again: those that were stored are replaced."""
+        for frame in frames:
+            check_key(frame.key)
+            check_source(frame.source)
+            if frame.nbytes > LARGEST_FRAME_BYTES:
+                raise InvalidFrameError(
+                    f"{frame.key} has {frame.nbytes} bytes; in memory at most {LARGEST_FRAME_BYTES}: store it as durable"
+                )
+        ttl_ms = _DEFAULT_TTL if ttl is None else 0 if isinf(ttl) else max(1, round(ttl * 1000))
+        results: dict[int, Put] = {}
+        for positions in _batches(frames):
+            batch = [frames[position] for position in positions]
+            results.update(zip(positions, self._put_batch(batch, ttl_ms, announce, fence or Fence()), strict=True))
+        return [results[position] for position in range(len(frames))]
+
+    def _put_batch(self, frames: list[Frame], ttl_ms: int, announce: bool, fence: Fence) -> list[Put]:
+        """Frames of one source, in one MULTI."""
+        source = frames[0].source
+        size = sum(frame.nbytes for frame in frames)
+        commands, index = _write_commands(source, frames, ttl_ms, announce, fence)
+        ask_first = source in self._ask_first
+
+        def write(redis: Redis) -> list[str]:
+            if ask_first:  # rather than send bytes that will be turned away
+                verdict = _call(redis, "admit", [], [source, len(frames), size])
+                if verdict != "admitted":
+                    return [verdict] * len(frames)
+            for attempt in range(3):
+                try:
+                    replies = transaction(redis, commands)
+                except Exception as exc:
+                    if not is_out_of_memory(exc):
+                        raise
+                    verdict = _call(redis, "trim", [], [source, len(frames), size << attempt])
+                    if verdict != "trimmed":
+                        return [verdict] * len(frames)
+                    continue
+                statuses = replies[-1]
+                if is_missing_function(statuses):
+                    statuses = _load_and_call(redis, index)
+                if is_server_error(statuses):
+                    raise statuses
+                return [status.decode() for status in statuses]
+            return ["refused:full"] * len(frames)
+
+        statuses = self._master.run(write)
+        if any(status in ("refused:full", "dropped:drop-newest") for status in statuses):
+            self._ask_first.add(source)
+        for status in statuses:
+            _raise_refusal(status, source, self._master)
+        return [Put(frame.key, _dropped(status)) for frame, status in zip(frames, statuses, strict=True)]
+
+    # Reading
+
+    def get_many(self, keys: Sequence[str], *, source: str | None = None) -> list[Frame | None]:
+        """As `FrameStore.get_many`."""
+        frames: list[Frame | None] = []
+        for page in _pages(keys):
+            frames += self._get_page(page, source)
+        return frames
+
+    def get_into(self, key: str, buffer: Buffer, *, source: str | None = None) -> int | None:
+        """As `FrameStore.get_into`; the bytes are read from the socket straight into the buffer."""
+        size = self._master.run(lambda redis: get_into(redis, key, buffer))
+        if size is None:
+            self._repair([key], source or source_of(key))
+        return size
+
+    def scan(self, prefix: str = "", *, source: str | None = None) -> Iterator[str]:
+        """As `FrameStore.scan`."""
+        for each in self.sources() if source is None else [source]:
+            self.expire(each)
+            seen: set[bytes] = set()
+            for key in self._scan_rows(each):
+                if key not in seen:
+                    seen.add(key)
+                    text = key.decode()
+                    if text.startswith(prefix):
+                        yield text
+
+    def latest(self, source: str) -> Frame | None:
+        """As `FrameStore.latest`."""
+        return self._first_living(source, lambda redis: redis.zrevrange(f"fdb:{source}:t", 0, 0))
+
+    def nearest(self, source: str, at: datetime, *, tolerance: timedelta | None = None) -> Frame | None:
+        """As `FrameStore.nearest`."""
+        index, wanted = f"fdb:{source}:t", to_microseconds(at)
+
+        def look(redis: Redis) -> list[bytes]:
+            before, after = execute_many(
+                redis,
+                [
+                    ("ZREVRANGEBYSCORE", index, wanted, "-inf", "WITHSCORES", "LIMIT", 0, 1),
+                    ("ZRANGEBYSCORE", index, wanted, "+inf", "WITHSCORES", "LIMIT", 0, 1),
+                ],
+            )
+            found = [(abs(int(float(pair[1])) - wanted), pair[0]) for pair in (before, after) if pair]
+            return [min(found, key=lambda candidate: candidate[0])[1]] if found else []
+
+        frame = self._first_living(source, look)
+        if frame is None or (tolerance is not None and abs(frame.captured_at - at) > tolerance):
+            return None
+        return frame
+
+    def range(self, source: str, start: datetime, stop: datetime) -> Iterator[Frame]:
+        """As `FrameStore.range`."""
+        index, end = f"fdb:{source}:t", f"({to_microseconds(stop)}"
+        begin, skip = to_microseconds(start), 0
+        while True:
+            page = self._master.run(
+                lambda redis, begin=begin, skip=skip: redis.zrangebyscore(  # type: ignore[misc]
+                    index, begin, end, start=skip, num=_PAGE, withscores=True
+                )
+            )
+            if not page:
+                return
+            yield from filter(None, self._get_page([key.decode() for key, _ in page], source, repair=False))
+            # Go on behind the last one; frames of the very same microsecond are told apart by their number.
+            last = int(page[-1][1])
+            same = sum(1 for _, score in page if int(score) == last)
+            skip = skip + same if last == begin else same
+            begin = last
+
+    def sources(self) -> list[str]:
+        """As `FrameStore.sources`."""
+
+        def look(redis: Redis) -> list[str]:
+            names = sorted(_text(name) for name in redis.smembers("fdb:sources"))
+            counts = execute_many(redis, [("HGET", f"fdb:{name}:s", "count") for name in names])
+            return [name for name, count in zip(names, counts, strict=True) if int(count or 0) > 0]
+
+        return self._master.run(look)
+
+    def stats(self, source: str) -> SourceStats:
+        """As `FrameStore.stats`; expired frames are counted first."""
+        self.expire(source)
+        fields = self._master.run(lambda redis: redis.hgetall(f"fdb:{source}:s"))
+        numbers = {_text(name): int(value) for name, value in fields.items()}
+        drops = {name[len("drop:") :]: number for name, number in numbers.items() if name.startswith("drop:")}
+        return SourceStats(numbers.get("count", 0), numbers.get("bytes", 0), drops)
+
+    # Removing
+
+    def delete_many(self, keys: Sequence[str], *, source: str | None = None) -> int:
+        """As `FrameStore.delete_many`. Released frames count as no drop."""
+        return sum(int(self._call("remove", page, [of, ""])) for of, page in _by_source(keys, source))
+
+    def drop(self, key: str, *, reason: str, source: str | None = None) -> bool:
+        """Remove a frame nobody has acknowledged, and count it under `reason`; whether there was one."""
+        return bool(self._call("remove", [key], [source or source_of(key), reason]))
+
+    def count_drops(self, source: str, *, reason: str, number: int = 1) -> None:
+        """Count frames that never reached the store."""
+        self._call("count", [], [source, reason, number])
+
+    def expire(self, source: str) -> None:
+        """Clear and count the source's expired frames, rather than wait for its next write to do so."""
+        while int(self._call("expire", [], [source])):
+            pass
+
+    # Announcing, and holding
+
+    def confirm(self, keys: Sequence[str], *, source: str | None = None) -> None:
+        """The queue has confirmed the announcement of these frames."""
+        for of, page in _by_source(keys, source):
+            self._call("confirm", page, [of])
+
+    def unannounced(self, *, older_than: float) -> list[tuple[str, str]]:
+        """(source, key) of frames that were put to be announced over `older_than` seconds ago, and not confirmed since."""
+
+        def look(redis: Redis) -> list[tuple[str, str]]:
+            seconds, microseconds = redis.time()
+            limit = seconds * 1000 + microseconds // 1000 - round(older_than * 1000)
+            names = [_text(name) for name in redis.smembers("fdb:sources")]
+            found = execute_many(
+                redis, [("ZRANGEBYSCORE", f"fdb:{name}:out", "-inf", limit, "LIMIT", 0, 1000) for name in names]
+            )
+            return [(name, key.decode()) for name, keys in zip(names, found, strict=True) for key in keys]
+
+        return self._master.run(look)
+
+    def lease(self, key: str, *, seconds: float, source: str | None = None) -> bool:
+        """A worker holds the frame that long: if it is evicted meanwhile, it counts as `evicted-leased`."""
+        return bool(self._call("lease", [key], [source or source_of(key), round(seconds * 1000)]))
+
+    # Policies
+
+    def set_policy(self, source: str, policy: SourcePolicy) -> None:
+        """Caps and TTL of the source, in force with its next write."""
+        check_source(source)
+        key, fields = f"fdb:{source}:f", policy.fields()
+        pairs = [part for pair in fields.items() for part in pair]
+        unset = [name for name in SourcePolicy.__slots__ if name not in fields]
+        self._master.run(lambda redis: transaction(redis, [("HDEL", key, *unset), ("HSET", key, *pairs)]))
+
+    def release_token(self, source: str) -> None:
+        """The camera is gone: its source may be written without its lease."""
+        self._master.run(lambda redis: redis.hdel(f"fdb:{source}:f", "token"))
+
+    def close(self) -> None:
+        """As `FrameStore.close`."""
+        self._master.close()
+
+    # Inside
+
+    def _call(self, function: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        return self._master.run(lambda redis: _call(redis, function, keys, arguments))
+
+    def _get_page(self, keys: Sequence[str], source: str | None, *, repair: bool = True) -> list[Frame | None]:
+        sources = [source or source_of(key) for key in keys]
+        commands: list[tuple[Any, ...]] = [("GET", key) for key in keys]
+        commands += [("HGET", f"fdb:{of}:m", key) for of, key in zip(sources, keys, strict=True)]
+        replies = self._master.run(lambda redis: execute_many(redis, commands))
+        for reply in replies:
+            if is_server_error(reply):
+                raise StoreError(f"{self._master}: {reply}") from reply
+        frames: list[Frame | None] = []
+        values, rows = replies[: len(keys)], replies[len(keys) :]
+        for key, of, value, row in zip(keys, sources, values, rows, strict=True):
+            frames.append(None if value is None else unpack_row(key, of, value, row))
+            if value is None and row is not None and repair:
+                self._repair([key], of)
+        return frames
+
+    def _repair(self, keys: list[str], source: str) -> None:
+        self._call("repair", keys, [source])
+
+    def _first_living(self, source: str, look: Any) -> Frame | None:
+        """The frame whose key `look` finds; keys whose bytes have gone are repaired, and it looks again."""
+        for _ in range(_PAGE):
+            found = self._master.run(look)
+            if not found:
+                return None
+            frame = self.get(found[0].decode(), source=source)
+            if frame is not None:
+                return frame
+            self._repair([found[0].decode()], source)
+            self.expire(source)
+        return None
+
+    def _scan_rows(self, source: str) -> Iterator[bytes]:
+        cursor = 0
+        while True:
+            cursor, page = self._master.run(
+                lambda redis, cursor=cursor: redis.hscan(f"fdb:{source}:m", cursor, count=1000)  # type: ignore[misc]
+            )
+            yield from page
+            if cursor == 0:
+                return
+
+
+def load_functions(redis: Redis) -> None:
+    """Give the server the index functions, unless it has them."""
+    try:
+        redis.function_load(_library())
+    except Exception as exc:
+        if "already exists" not in str(exc):
+            raise
+
+
+@cache
+def _library() -> str:
+    return files("framedb.stores").joinpath("frames.lua").read_text()
+
+
+def _call(redis: Redis, function: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    command = ("FCALL", f"fdb_v1_{function}", len(keys), *keys, *arguments)
+    (reply,) = execute_many(redis, [command])
+    if is_missing_function(reply):
+        reply = _load_and_call(redis, command)
+    if is_server_error(reply):
+        raise reply
+    return reply.decode() if isinstance(reply, bytes) else reply
+
+
+def _load_and_call(redis: Redis, command: tuple[Any, ...]) -> Any:
+    load_functions(redis)
+    (reply,) = execute_many(redis, [command])
+    return reply
+
+
+def _write_commands(
+    source: str, frames: list[Frame], ttl_ms: int, announce: bool, fence: Fence
+) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
+    """What goes into the MULTI, the index call last; and that call."""
+    commands: list[tuple[Any, ...]] = []
+    arguments: list[Any] = [source, _or_empty(fence.epoch), _or_empty(fence.token), "1" if announce else ""]
+    for frame in frames:
+        value = memoryview(frame.data).cast("B") if frame.nbytes else b""
+        expiry = ("PX", ttl_ms) if ttl_ms > 0 else ()
+        commands.append(("SET", frame.key, value, *expiry))
+        captured_at = "" if source == NO_SOURCE else to_microseconds(frame.captured_at)
+        arguments += [captured_at, ttl_ms, pack_row(frame)]
+    index = ("FCALL", "fdb_v1_index", len(frames), *(frame.key for frame in frames), *arguments)
+    return [*commands, index], index
+
+
+def _batches(frames: Sequence[Frame]) -> Iterator[list[int]]:
+    """Positions of frames that go in one MULTI: of one source, few enough bytes, no key twice."""
+    by_source: dict[str, list[int]] = {}
+    for position, frame in enumerate(frames):
+        by_source.setdefault(frame.source, []).append(position)
+    for positions in by_source.values():
+        batch: list[int] = []
+        size = 0
+        for position in positions:
+            if batch and (size + frames[position].nbytes > _BATCH_BYTES or len(batch) == _BATCH_FRAMES):
+                yield batch
+                batch, size = [], 0
+            batch.append(position)
+            size += frames[position].nbytes
+        yield batch
+
+
+def _by_source(keys: Sequence[str], source: str | None) -> Iterator[tuple[str, list[str]]]:
+    grouped: dict[str, list[str]] = {}
+    for key in keys:
+        grouped.setdefault(source or source_of(key), []).append(key)
+    for of, group in grouped.items():
+        for page in _pages(group):
+            yield of, page
+
+
+def _pages(keys: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(keys), _PAGE):
+        yield list(keys[start : start + _PAGE])
+
+
+def _or_empty(number: int | None) -> int | str:
+    return "" if number is None else number
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _dropped(status: str) -> str | None:
+    return status.removeprefix("dropped:") if status.startswith("dropped:") else None
+
+
+def _raise_refusal(status: str, source: str, where: object) -> None:
+    if status == "refused:stale":
+        raise StaleWriterError(f"another writer holds source {source}, or it has moved: ask for its connection again")
+    if status == "refused:full":
+        raise StoreFullError(
+            f"no room for source {source} in {where}: acknowledge or delete frames, or raise its caps or maxmemory"
+        )
