@@ -3,7 +3,6 @@
 They come from the environment and from `.env` in the working directory; the environment wins.
 """
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -76,8 +75,3 @@ def read_settings(**overrides: object) -> Settings:
         # Never the value itself: it may be a password.
         problems = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in exc.errors())
         raise InvalidSettingError(f"settings cannot be used: {problems}") from None
-
-
-def default_data_dir() -> Path:
-    """Where a node keeps its data unless told otherwise: `runtime` in the working directory."""
-    return Path("runtime")

@@ -25,7 +25,10 @@ NO_SOURCE = "_"
 """The source of keys that were put without one. It has no time index, no caps and no default TTL."""
 
 _SOURCE = re.compile(r"[A-Za-z0-9._:?-]{1,128}")
-_NAME = re.compile(r"[A-Za-z0-9._?-]{1,127}")
+_NAME = re.compile(r"[A-Za-z0-9._?-]{1,126}")
+_CAMERA_KEY = re.compile(
+    rf"frame:({_NAME.pattern}):({_NAME.pattern}):(\d{{8}}T\d{{6}}\.\d{{6}}Z|\d\d_\d\d_\d{{4}}-\d\d_\d\d_\d\d)", re.ASCII
+)
 _TIME_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 _LOCAL_TIME_FORMAT = "%m_%d_%Y-%H_%M_%S"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,7 +61,7 @@ class Frame:
     data: Buffer = field(repr=False)
     """The encoded image, or the raw bytes of an array (C order). Any buffer; never copied on the way in."""
     source: str = NO_SOURCE
-    """The camera, video job or program it came from: `{site}:{camera}` for cameras."""
+    """The camera, video job or program it came from: `{site}:{camera}` for cameras, also when only the key says so."""
     captured_at: datetime = field(default_factory=utc_now)
     """When it was captured, UTC, microseconds."""
     encoding: str = "bytes"
@@ -80,6 +83,10 @@ class Frame:
     dtype: str | None = None
     """numpy dtype of the array, for `raw`: e.g. `|u1`."""
 
+    def __post_init__(self) -> None:
+        if self.source == NO_SOURCE:
+            object.__setattr__(self, "source", source_of(self.key))
+
     @property
     def pts_seconds(self) -> float | None:
         """`pts` in seconds, or None where the stream has no timestamps."""
@@ -91,6 +98,16 @@ class Frame:
     def nbytes(self) -> int:
         """Number of bytes of the data."""
         return memoryview(self.data).nbytes
+
+    def view(self) -> memoryview:
+        """The data as flat bytes, uncopied. Raises InvalidFrameError for a buffer that does not lie in one piece."""
+        view = memoryview(self.data)
+        if not view.nbytes:
+            return memoryview(b"")
+        try:
+            return view.cast("B")
+        except TypeError as exc:
+            raise InvalidFrameError(f"{self.key}: its data must lie in one piece: make the array contiguous") from exc
 
     def array(self) -> np.ndarray[Any, np.dtype[Any]]:
         """The data as an array of `shape` and `dtype`, without a copy: read-only where the data are.
@@ -116,7 +133,7 @@ class Frame:
         captured_at: datetime | None = None,
     ) -> "Frame":
         """A raw frame over `array`'s own memory (copied only if it is not C-contiguous)."""
-        contiguous = np.ascontiguousarray(array)
+        contiguous = np.asarray(array, order="C")
         image = contiguous.ndim in (2, 3)
         return cls(
             key,
@@ -162,25 +179,24 @@ def parse_key(key: str) -> CameraKey | None:
 
     The older form (`frame:site:camera:01_14_2024-17_45_00`) carries local time of the machine that reads it.
     """
-    prefix, _, rest = key.partition(":")
-    parts = rest.split(":")
-    if prefix != "frame" or len(parts) != 3 or not all(_NAME.fullmatch(part) for part in parts):
+    match = _CAMERA_KEY.fullmatch(key)
+    if match is None:
         return None
-    site, camera, time = parts
+    site, camera, time = match.groups()
     try:
-        captured_at = datetime.strptime(time, _TIME_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        try:
+        if time.endswith("Z"):
+            captured_at = datetime.fromisoformat(time)
+        else:
             captured_at = datetime.strptime(time, _LOCAL_TIME_FORMAT).astimezone(UTC)
-        except ValueError:
-            return None
+    except ValueError:  # a 13th month
+        return None
     return CameraKey(site, camera, captured_at)
 
 
 def source_of(key: str) -> str:
     """The source a key belongs to by its own form, or `_`."""
-    parsed = parse_key(key)
-    return parsed.source if parsed else NO_SOURCE
+    match = _CAMERA_KEY.fullmatch(key)
+    return f"{match[1]}:{match[2]}" if match else NO_SOURCE
 
 
 def check_key(key: str) -> str:
@@ -204,3 +220,12 @@ def check_source(source: str) -> str:
     if not _SOURCE.fullmatch(source):
         raise InvalidKeyError(f"source id {source!r} is not legal: 1 to 128 of letters, digits and . _ : ? -")
     return source
+
+
+def guess_encoding(data: Buffer) -> str:
+    """`jpeg`, `png` or `base64-jpeg` (the older form) if the first bytes say so, else `bytes`."""
+    start = bytes(memoryview(data).cast("B")[:8]) if memoryview(data).nbytes else b""
+    for encoding, magic in (("jpeg", b"\xff\xd8\xff"), ("png", b"\x89PNG\r\n\x1a\n"), ("base64-jpeg", b"/9j/")):
+        if start.startswith(magic):
+            return encoding
+    return "bytes"

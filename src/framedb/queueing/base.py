@@ -49,7 +49,8 @@ class Bounds:
     """How long the queue may grow, and what happens then."""
 
     max_length: int = 100_000
-    """Announcements, those in workers' hands included."""
+    """Announcements, those in workers' hands included where the backend can tell. It bounds the bytes too: a key has at
+    most 1024. As many dead letters are kept."""
     policy: Policy = "drop-oldest"
     """`wait`: announce raises QueueFullError, and the publisher tries again when there is room."""
 
@@ -76,7 +77,9 @@ class FrameQueue(ABC):
     def announce(self, announcements: Sequence[Announcement]) -> Announced:
         """Tell workers of frames that can be read. Returns once the queue has confirmed them.
 
-        Raises QueueFullError under the policy `wait`; then none of them was announced.
+        Raises QueueFullError under the policy `wait`, and when the broker itself has no room left: then none of them
+        was announced, or they may be announced again. InvalidKeyError or another InvalidInputError: nothing was done.
+        After QueueUnavailableError announce them again: some may come twice.
         """
 
     @abstractmethod
@@ -88,15 +91,21 @@ class FrameQueue(ABC):
 
     @abstractmethod
     def renew(self, delivery: Delivery) -> bool:
-        """Keep holding it: call at least three times per hold. False if it was lost to another worker."""
+        """Keep holding it: call at least three times per hold. False if it was lost to another worker.
+
+        May be called from another thread than the one that works, while that one does not take.
+        """
 
     @abstractmethod
     def acknowledge(self, delivery: Delivery) -> None:
-        """The work is done; it is never delivered again."""
+        """The work is done; it is never delivered again.
+
+        One whose hold was lost before may come once more: whoever takes it finds the frame gone.
+        """
 
     @abstractmethod
-    def give_back(self, delivery: Delivery) -> None:
-        """The worker stops before doing the work: deliver it to another at once, and do not count this attempt."""
+    def give_back(self, delivery: Delivery, *, counted: bool = False) -> None:
+        """Deliver it to another at once. `counted`: the work was tried, and failed; otherwise the attempt does not count."""
 
     @abstractmethod
     def set_aside(self, delivery: Delivery, reason: str) -> None:

@@ -4,7 +4,7 @@ Here: how bytes reach a server of that protocol, and how its failures become Fra
 and nowhere else. Not here: what the keys mean (`stores`, `queueing`), or which server to talk to (`routing`, `clusters`).
 """
 
-from framedb.resp.connection import Redis, close_redis, open_redis, open_redis_url, translated
+from framedb.resp.connection import Redis, close_redis, open_redis, open_redis_url, translated, transport
 from framedb.resp.endpoint import ClusterConnection, Endpoint
 from framedb.resp.fast import execute_many, get_into, transaction
 from framedb.resp.master import MasterClient
@@ -23,4 +23,5 @@ __all__ = [
     "open_redis_url",
     "transaction",
     "translated",
+    "transport",
 ]

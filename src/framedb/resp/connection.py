@@ -58,6 +58,12 @@ def close_redis(client: Redis) -> None:
     client.connection_pool.disconnect()
 
 
+def transport(client: Redis) -> str:
+    """How the client's bytes travel: `unix socket PATH`, or `tcp HOST:PORT`."""
+    address = client.connection_pool.connection_kwargs
+    return f"unix socket {address['path']}" if "path" in address else f"tcp {address['host']}:{address['port']}"
+
+
 @contextmanager
 def translated(where: object) -> Iterator[None]:
     """Redis errors become FrameDB's, with their cause; `where` names the server in the message."""

@@ -30,6 +30,8 @@ class ClusterConnection:
     sentinels: list[tuple[str, int]] = field(default_factory=list)
     epoch: int = 0
     """Version of the source's route: writers pass it on, and an older one is refused."""
+    durable: bool = True
+    """Whether keys of the source that are not in memory may be in the durable tier."""
     members: int = 1
     """Redis processes of the cluster, the master included."""
     control: Endpoint | None = None
@@ -45,6 +47,7 @@ class ClusterConnection:
         return {
             "cluster": self.cluster,
             "epoch": self.epoch,
+            "durable": self.durable,
             "members": self.members,
             "run_id": self.master.run_id,
             "master": _address(self.master),
@@ -62,6 +65,7 @@ class ClusterConnection:
         return cls(
             cluster=answer["cluster"],
             epoch=answer["epoch"],
+            durable=answer["durable"],
             members=answer["members"],
             master=Endpoint(
                 **answer["master"],

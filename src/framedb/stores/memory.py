@@ -28,7 +28,7 @@ from typing_extensions import Buffer
 from framedb.config import MiB
 from framedb.errors import InvalidFrameError, StaleWriterError, StoreError, StoreFullError
 from framedb.frame import NO_SOURCE, Frame, check_key, check_source, source_of, to_microseconds
-from framedb.resp import MasterClient, Redis, execute_many, get_into, transaction
+from framedb.resp import MasterClient, Redis, execute_many, get_into, transaction, transport
 from framedb.resp.connection import is_missing_function, is_out_of_memory, is_server_error
 from framedb.stores.base import FrameStore, Put, SourceStats
 from framedb.stores.policy import SourcePolicy
@@ -277,6 +277,10 @@ class MemoryStore(FrameStore):
         """The camera is gone: its source may be written without its lease."""
         self._master.run(lambda redis: redis.hdel(f"fdb:{source}:f", "token"))
 
+    def transport(self) -> str:
+        """How the bytes travel: `unix socket PATH`, or `tcp HOST:PORT`."""
+        return self._master.run(transport)
+
     def close(self) -> None:
         """As `FrameStore.close`."""
         self._master.close()
@@ -366,9 +370,8 @@ def _write_commands(
     commands: list[tuple[Any, ...]] = []
     arguments: list[Any] = [source, _or_empty(fence.epoch), _or_empty(fence.token), "1" if announce else ""]
     for frame in frames:
-        value = memoryview(frame.data).cast("B") if frame.nbytes else b""
         expiry = ("PX", ttl_ms) if ttl_ms > 0 else ()
-        commands.append(("SET", frame.key, value, *expiry))
+        commands.append(("SET", frame.key, frame.view(), *expiry))
         captured_at = "" if source == NO_SOURCE else to_microseconds(frame.captured_at)
         arguments += [captured_at, ttl_ms, pack_row(frame)]
     index = ("FCALL", "fdb_v1_index", len(frames), *(frame.key for frame in frames), *arguments)

@@ -11,7 +11,7 @@ from typing import Any
 import msgpack
 from typing_extensions import Buffer
 
-from framedb.frame import Frame, from_microseconds, parse_key, to_microseconds, utc_now
+from framedb.frame import Frame, from_microseconds, guess_encoding, parse_key, to_microseconds, utc_now
 
 # msgpack: an array of 12; uint64 size, uint64 pin (server ms until which a worker holds it), int64 captured_at (µs).
 _HEAD = struct.Struct(">BBQBQBq")
@@ -42,7 +42,7 @@ def unpack_row(key: str, source: str, data: Buffer, row: bytes | None) -> Frame:
     if row is None:
         parsed = parse_key(key)
         captured_at = parsed.captured_at if parsed else utc_now()
-        return Frame(key, data, source=source, captured_at=captured_at, encoding=_guess_encoding(data))
+        return Frame(key, data, source=source, captured_at=captured_at, encoding=guess_encoding(data))
     fields: list[Any] = msgpack.unpackb(row)
     _, _, captured, width, height, encoding, pts, numerator, denominator, flags, shape, dtype = fields
     return Frame(
@@ -60,12 +60,3 @@ def unpack_row(key: str, source: str, data: Buffer, row: bytes | None) -> Frame:
         shape=tuple(shape) if shape is not None else None,
         dtype=dtype,
     )
-
-
-def _guess_encoding(data: Buffer) -> str:
-    start = bytes(memoryview(data)[:4])
-    if start.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if start.startswith(b"/9j/"):  # base64 of the same three bytes
-        return "base64-jpeg"
-    return "bytes"

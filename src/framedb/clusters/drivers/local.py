@@ -18,7 +18,8 @@ from pathlib import Path
 from framedb.clusters import server
 from framedb.clusters.server import Running, ServerSpec, write_private
 from framedb.clusters.spec import ClusterSpec
-from framedb.errors import InvalidInputError
+from framedb.errors import EngineError, InvalidInputError
+from framedb.resp import Endpoint
 from framedb.resp.sentinel import MASTER_NAME
 
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's own limit is 107, and Valkey refuses to start beyond it
@@ -107,6 +108,13 @@ class LocalDriver:
             )
 
         return self._ensure(folder, None, wanted)
+
+    def control_endpoint(self) -> Endpoint:
+        """Where the control server of this data folder was started. Raises EngineError if it never was."""
+        spec = server.read_spec(self.data_dir / "control")
+        if spec is None:
+            raise EngineError(f"{self.data_dir} has no control server: start the node with `framedb up` first")
+        return spec.endpoint
 
     def stop_control(self) -> None:
         """Stop the control server; its append-only file is flushed first."""

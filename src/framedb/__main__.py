@@ -1,0 +1,5 @@
+"""`python -m framedb`: the command line."""
+
+from framedb.cli import main
+
+main()

@@ -1,0 +1,59 @@
+"""Printing: for people on a terminal, as JSON for programs; failures as one line."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from framedb.client import FrameDB, connect
+from framedb.errors import FrameDBError
+from framedb.redaction import redacted
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output, a line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def fail(message: str) -> typer.Exit:
+    """Say what is wrong in one line; raise what this returns."""
+    errors.print(f"[bold red]error:[/] {escape(redacted(message))}")
+    return typer.Exit(1)
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """FrameDB's errors in the block become one line and exit status 1; a missing extra says how to install it."""
+    try:
+        yield
+    except FrameDBError as exc:
+        raise fail(str(exc)) from exc
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.startswith("framedb"):
+            raise
+        raise fail(f'this needs {exc.name}, which is not installed: pip install "framedb[node]"') from exc
+
+
+@contextmanager
+def database() -> Iterator[FrameDB]:
+    """The database of the node that `FRAMEDB_URL` names; its failures become one line."""
+    with failures(), connect() as db:
+        yield db
+
+
+def size(nbytes: float) -> str:
+    """Bytes for people: `1.4 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(nbytes) < 1024 or unit == "GiB":
+            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
+        nbytes /= 1024
+    raise AssertionError

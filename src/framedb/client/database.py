@@ -1,0 +1,152 @@
+"""`connect`, and the frame database it opens."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from typing_extensions import Buffer
+
+from framedb.client.http import NodeClient
+from framedb.client.locator import HTTPLocator
+from framedb.client.objects import HTTPStore
+from framedb.config import read_settings
+from framedb.errors import NodeUnavailableError
+from framedb.frame import Frame, guess_encoding, parse_key, source_of, utc_now
+from framedb.queueing.base import FrameQueue
+from framedb.queueing.opening import open_queue
+from framedb.resp import ClusterConnection
+from framedb.stores.base import Put, SourceStats
+from framedb.stores.memory import MemoryStore
+from framedb.tiering.tiers import Tiers
+
+Value: TypeAlias = "Buffer | np.ndarray[Any, np.dtype[Any]] | Frame"
+
+
+def connect(url: str | None = None, *, token: str | None = None) -> "FrameDB":
+    """The frame database of the node at `url` (default: `FRAMEDB_URL`, else http://127.0.0.1:8000).
+
+    Nothing is opened before the first call. Raises InvalidSettingError for a URL that is none.
+    """
+    settings = read_settings()
+    secret = settings.token.get_secret_value() if settings.token else None
+    node = NodeClient(url or settings.url, token=token or secret)
+    return FrameDB(node, timeout=settings.connect_timeout, wait=settings.wait)
+
+
+class FrameDB:
+    """Frames by key, and by source and time. Thread-safe; close it, or use it in a `with`.
+
+    Every call may raise NodeUnavailableError or StoreUnavailableError when nobody answers within a bounded wait.
+    """
+
+    def __init__(self, node: NodeClient, *, timeout: float = 5.0, wait: float = 15.0) -> None:
+        self.node = node
+        self._locator = HTTPLocator(node)
+        self._tiers = Tiers(self._locator, HTTPStore(node), timeout=timeout, wait=wait)
+
+    def put(
+        self,
+        key: str,
+        value: Value,
+        *,
+        source: str | None = None,
+        captured_at: datetime | None = None,
+        ttl: float | None = None,
+        durable: bool = False,
+    ) -> Put:
+        """Store bytes, an array, or a frame under a key. False-like if its source's policy turned it away.
+
+        `captured_at` is an aware datetime, by default the time the key tells, else now. `ttl` is in seconds, by default the
+        source's. `durable`: acknowledged when it is on disk. Raises InvalidKeyError, InvalidFrameError, StoreFullError.
+        """
+        frame = as_frame(key, value, source=source, captured_at=captured_at)
+        return self._tiers.put(frame, ttl=ttl, durable=durable)
+
+    def put_many(self, frames: Sequence[Frame], *, ttl: float | None = None, durable: bool = False) -> list[Put]:
+        """Store frames in one go; results in their order."""
+        return self._tiers.put_many(frames, ttl=ttl, durable=durable)
+
+    def get(self, key: str, *, source: str | None = None) -> Frame | None:
+        """The frame, or None when there is none. `source` is needed only for keys that do not tell it themselves."""
+        return self._tiers.get(key, source=source)
+
+    def get_many(self, keys: Sequence[str], *, source: str | None = None) -> list[Frame | None]:
+        """Frames in the order of the keys; None for each that is not there."""
+        return self._tiers.get_many(keys, source=source)
+
+    def get_into(self, key: str, buffer: Buffer, *, source: str | None = None) -> int | None:
+        """Read the bytes into a buffer you hold, without another copy; how many there were, or None.
+
+        Raises BufferTooSmallError.
+        """
+        return self._tiers.get_into(key, buffer, source=source)
+
+    def delete(self, *keys: str, source: str | None = None) -> int:
+        """Remove frames wherever they are; how many there were."""
+        return self._tiers.delete_many(keys, source=source)
+
+    def scan(self, prefix: str = "", *, source: str | None = None) -> Iterator[str]:
+        """Keys that begin with `prefix`, of one source or of all."""
+        return self._tiers.scan(prefix, source=source)
+
+    def latest(self, source: str) -> Frame | None:
+        """The frame of the source that was captured last."""
+        return self._tiers.latest(source)
+
+    def at(self, source: str, time: datetime, *, tolerance: timedelta | None = None) -> Frame | None:
+        """The frame captured closest to `time`; its `captured_at` tells how far from it."""
+        return self._tiers.nearest(source, time, tolerance=tolerance)
+
+    def range(self, source: str, start: datetime, stop: datetime) -> Iterator[Frame]:
+        """Frames captured in `start <= t < stop`, in order."""
+        return self._tiers.range(source, start, stop)
+
+    def sources(self) -> list[str]:
+        """Sources that have frames."""
+        return self._tiers.sources()
+
+    def stats(self, source: str) -> SourceStats:
+        """Frames and bytes held of the source, and drops by reason."""
+        return self._tiers.stats(source)
+
+    def memory(self, source: str) -> MemoryStore:
+        """The memory store that holds the source: for announcing, leasing and dropping."""
+        return self._tiers.memory(source)
+
+    def connection(self, *, source: str | None = None) -> ClusterConnection:
+        """How the node says its engines are reached: the cluster of the source, or cluster `local`, and the control server."""
+        return self._locator.connection(source=source)
+
+    def queue(self, **options: Any) -> FrameQueue:
+        """One more connection to the frame queue, for one thread. Options are those of `open_queue`."""
+        connection = self.connection()
+        if connection.control is None:
+            raise NodeUnavailableError("the node has told no control server: is it older than this client?")
+        return open_queue(connection.control, broker_url=connection.broker_url, **options)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._tiers.close()
+        self.node.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def as_frame(key: str, value: Value, *, source: str | None = None, captured_at: datetime | None = None) -> Frame:
+    """What was given as a frame under the key."""
+    if isinstance(value, Frame):
+        return value
+    parsed = parse_key(key)
+    source = source or source_of(key)
+    captured_at = captured_at or (parsed.captured_at if parsed else utc_now())
+    if isinstance(value, np.ndarray):
+        return Frame.from_array(key, value, source=source, captured_at=captured_at)
+    return Frame(key, value, source=source, captured_at=captured_at, encoding=guess_encoding(value))

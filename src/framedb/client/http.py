@@ -1,0 +1,113 @@
+"""Speaking to the node over HTTP."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+
+from framedb.errors import (
+    AlreadyExistsError,
+    FrameDBError,
+    InvalidInputError,
+    InvalidSettingError,
+    NodeUnavailableError,
+    NotAuthorizedError,
+    NotFoundError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from framedb.redaction import redacted
+
+_ERRORS: dict[int, type[FrameDBError]] = {
+    400: InvalidInputError,
+    401: NotAuthorizedError,
+    403: NotAuthorizedError,
+    404: NotFoundError,
+    409: AlreadyExistsError,
+    413: InvalidInputError,
+    422: InvalidInputError,
+    503: StoreUnavailableError,
+    507: StoreFullError,
+}
+
+
+class NodeClient:
+    """HTTP to one node, with its token and its errors. Thread-safe."""
+
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = 30.0) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise InvalidSettingError(f"{redacted(url)} is no http:// URL of a node: set FRAMEDB_URL")
+        self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # A request is repeated only if it cannot have arrived: the connection was refused.
+        retries = urllib3.Retry(connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.1)
+        self._pool = urllib3.PoolManager(retries=retries, timeout=urllib3.Timeout(connect=5.0, read=timeout))
+
+    def json(self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None) -> Any:
+        """The JSON answer of a call. Raises what the node answered as an error."""
+        with self.request(method, path, json_body=body, query=query) as response:
+            data = response.read()
+        return json.loads(data) if data else None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: Any = None,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer, its body still unread; use it in a `with`.
+
+        Raises NodeUnavailableError when nobody answers, NotFoundError and so on for what the node refused.
+        """
+        sent = {**self._headers, **(headers or {})}
+        try:
+            response = self._pool.request(
+                method,
+                self.url + path,
+                json=json_body,
+                body=body,
+                fields=query if query and body is None and json_body is None else None,
+                headers=sent,
+                preload_content=False,
+            )
+        except urllib3.exceptions.HTTPError as exc:
+            raise NodeUnavailableError(
+                f"no node answers at {redacted(self.url)}: start one with `framedb up`, or set FRAMEDB_URL"
+            ) from exc
+        if response.status >= 400:
+            with response:
+                raise _refused(response)
+        return response
+
+    def stream(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        """The body in pieces."""
+        try:
+            yield from response.stream(1024 * 1024)
+        except urllib3.exceptions.HTTPError as exc:
+            raise NodeUnavailableError(f"{redacted(self.url)} stopped in the middle of an answer: try again") from exc
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.clear()
+
+
+def quoted(key: str) -> str:
+    """A key as the last segment of a path; `/` and `:` may stand in it as they are."""
+    return quote(key, safe="/:")
+
+
+def _refused(response: urllib3.BaseHTTPResponse) -> FrameDBError:
+    text = response.data.decode(errors="replace")
+    try:
+        message = str(json.loads(text)["error"])
+    except (ValueError, KeyError, TypeError):
+        message = text.strip()[:200] or f"the node answered {response.status}"
+    return _ERRORS.get(response.status, FrameDBError)(message)

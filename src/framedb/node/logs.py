@@ -1,0 +1,52 @@
+"""Logs of services: one JSON object a line, without passwords."""
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import structlog
+
+from framedb.config import MiB
+from framedb.redaction import RedactingFilter
+
+_LOG_BYTES = 10 * MiB  # of one log file; five are kept
+
+
+def log_as_json(path: Path | None = None, level: int = logging.INFO) -> None:
+    """Everything this process logs, ours and the libraries', as JSON lines: on standard error, or in a file.
+
+    With a file a person on a terminal still sees warnings, and a program that collects standard error sees everything.
+    """
+    stderr = logging.StreamHandler(sys.stderr)
+    handlers: list[logging.Handler] = [stderr]
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=4))
+        if sys.stderr.isatty():
+            stderr.setLevel(logging.WARNING)
+    for handler in handlers:
+        _make_json(handler)
+    logging.basicConfig(level=level, handlers=handlers, force=True)
+    # What libraries say of every request or reconnection is noise beside our own lines about the same.
+    for noisy in ("uvicorn", "uvicorn.access", "uvicorn.error", "celery", "kombu", "amqp", "libav", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _make_json(handler: logging.Handler) -> None:
+    handler.addFilter(RedactingFilter())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )

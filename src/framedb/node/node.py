@@ -1,0 +1,301 @@
+"""`Node`: a whole FrameDB on one machine."""
+
+import fcntl
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import psutil
+
+from framedb.capture.sweeper import Sweeper
+from framedb.clusters import server
+from framedb.clusters.drivers.local import LocalDriver, Member
+from framedb.clusters.server import Running, write_private
+from framedb.clusters.service import ClusterService
+from framedb.clusters.spec import ClusterSpec
+from framedb.config import Settings
+from framedb.errors import AlreadyRunningError, FrameDBError
+from framedb.node.backends import Backends, open_backends, open_registry
+from framedb.node.supervisor import Supervised, Supervisor
+from framedb.registry import upgrade
+from framedb.resp import close_redis, open_redis
+
+logger = logging.getLogger(__name__)
+
+WORKER_MODULE = "framedb.worker.celery_worker"
+"""The program of a node's own workers: cameras and jobs."""
+_WORKER_STOP = 15.0  # seconds a worker may take to finish what it has in hand
+_TIDY = 60.0  # seconds between two sweeps of the durable store
+
+
+class Node:
+    """The embedded engines and everything over them, in one data folder. Use it in a `with`.
+
+    Servers outlive a node that is killed: the next one on the same folder adopts them, with what they hold. A node that
+    is stopped in order stops them too.
+    """
+
+    def __init__(self, settings: Settings, data_dir: Path, *, redis_port: int = 6379, workers: bool = True) -> None:
+        self.settings = settings
+        self.data_dir = data_dir.resolve()
+        self._spec = ClusterSpec(
+            "local",
+            node_tag=settings.node_tag,
+            maxmemory_bytes=settings.frames_maxmemory_bytes,
+            preferred_port=redis_port,
+        )
+        self._with_workers = workers
+        self._lock: TextIO | None = None
+        self._member: Member | None = None
+        self._control: Running | None = None
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._backends: Backends | None = None
+        self._supervisor: Supervisor | None = None
+        self._sweeper: Sweeper | None = None
+        self._stopping = threading.Event()
+        self._tidying: threading.Thread | None = None
+
+    @property
+    def backends(self) -> Backends:
+        """Everything the node works with, while it runs."""
+        assert self._backends is not None, "the node is not running"
+        return self._backends
+
+    @property
+    def member(self) -> Member:
+        """The running member of the cluster `local`."""
+        assert self._member is not None, "the node is not running"
+        return self._member
+
+    def start(self) -> None:
+        """Start every part in order, adopting what still runs from before.
+
+        Raises AlreadyRunningError if another node holds the folder, EngineError if a server will not start. What was
+        started until then is stopped again.
+        """
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self.data_dir / "node.lock")
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        self._stop_leftover_workers()
+        registry = open_registry(self.settings, self.data_dir)
+        upgrade(registry)
+        driver = LocalDriver(self.data_dir)
+        if self.settings.redis_url is None:
+            self._start_control(driver)
+        clusters = ClusterService(registry, driver)
+        self._member = clusters.ensure(self._spec, site=self.settings.cluster_id)
+        logger.info(
+            "cluster local runs",
+            extra={"adopted": self._member.adopted, "port": self._member.valkey.spec.port},
+        )
+        self._link_socket(driver)
+        self._backends = backends = open_backends(self.settings, self.data_dir, registry=registry)
+        backends.placement.restore("local")
+        backends.durable.sweep(older_than=0.0)  # nobody else writes yet: what is unfinished will never be finished
+        self._sweeper = Sweeper(
+            backends.connections.memory("local"),
+            backends.open_queue,
+            backends.leases,
+            cluster="local",
+            holder=f"node-{os.getpid()}",
+        )
+        self._sweeper.start()
+        if self._with_workers:
+            self._start_worker()
+        self._supervisor = Supervisor(self._supervised(driver))
+        self._supervisor.start()
+        self._tidying = threading.Thread(target=self._tidy, name="tidy", daemon=True)
+        self._tidying.start()
+
+    def stop(self) -> None:
+        """Stop every part in reverse order; a second call does nothing."""
+        self._stopping.set()
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        if self._tidying is not None:
+            self._tidying.join()
+        self._stop_worker()
+        if self._sweeper is not None:
+            self._sweeper.stop()
+        if self._backends is not None:
+            self._backends.close()
+        if self._lock is not None:
+            driver = LocalDriver(self.data_dir)
+            driver.stop_member(self._spec)
+            driver.stop_control()
+            (self.data_dir / "node.json").unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def announce(self, **addresses: Any) -> None:
+        """Write `node.json`: where this node is reached, for whoever looks into the folder."""
+        valkey = self.member.valkey.spec
+        known = {"pid": os.getpid(), "redis_port": valkey.port, "redis_uds": valkey.uds, **addresses}
+        write_private(self.data_dir / "node.json", json.dumps(known, indent=2) + "\n")
+
+    def readiness(self) -> dict[str, str]:
+        """Each part, and `ready` or why it is not."""
+        parts = {
+            "frames": self._frames_ready,
+            "control": self._control_ready,
+            "registry": lambda: bool(self.backends.clusters.names()),
+            "durable": lambda: self.backends.durable.stat("-") is None or True,
+            "workers": self._worker_ready,
+        }
+        return {name: _state(check) for name, check in parts.items()}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # Parts
+
+    def _start_control(self, driver: LocalDriver) -> None:
+        self._control, adopted = driver.start_control(maxmemory_bytes=self.settings.control_maxmemory_bytes)
+        logger.info("control server runs", extra={"adopted": adopted, "port": self._control.spec.port})
+
+    def _restart_member(self) -> None:
+        backends = self.backends
+        self._member = backends.clusters.ensure(self._spec, site=self.settings.cluster_id)
+        backends.placement.restore("local")  # a server that died has forgotten every source's policy
+
+    def _link_socket(self, driver: LocalDriver) -> None:
+        """`<data-dir>/<nodeTag>.sock` is where older readers look for the frames of a node."""
+        link = self.data_dir / f"{self.settings.node_tag}.sock"
+        link.unlink(missing_ok=True)
+        link.symlink_to(driver.socket_path("frames.sock"))
+
+    def _start_worker(self) -> None:
+        log = (self.data_dir / "logs" / "worker.log").resolve()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            # It watches its standard input: when this process dies, however it dies, the pipe closes and it stops.
+            self._worker = subprocess.Popen(
+                [sys.executable, "-m", WORKER_MODULE, str(self.data_dir)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def _restart_worker(self) -> None:
+        self._stop_worker()
+        self._start_worker()
+
+    def _stop_worker(self) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        assert worker.stdin is not None
+        with suppress(OSError):
+            worker.stdin.close()
+        try:
+            worker.wait(_WORKER_STOP)
+        except subprocess.TimeoutExpired:
+            logger.warning("worker did not stop in time, killing it", extra={"pid": worker.pid})
+            worker.kill()
+            worker.wait()
+        self._worker = None
+
+    def _stop_leftover_workers(self) -> None:
+        """Workers of a node that was killed on this folder stop by themselves; make sure of it before others start."""
+        leftovers = [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if (process.info["cmdline"] or [])[2:4] == [WORKER_MODULE, str(self.data_dir)]
+        ]
+        _, alive = psutil.wait_procs(leftovers, timeout=3.0)
+        for process in alive:
+            logger.warning("killing a worker of an earlier node", extra={"pid": process.pid})
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(alive, timeout=5.0)
+
+    def _supervised(self, driver: LocalDriver) -> list[Supervised]:
+        things = [Supervised("cluster local", self._cluster_ready, self._restart_member)]
+        if self._control is not None:
+            things.append(Supervised("control server", self._control_ready, lambda: self._start_control(driver)))
+        if self._with_workers:
+            things.append(Supervised("workers", self._worker_ready, self._restart_worker, patience=1))
+        return things
+
+    def _frames_ready(self) -> bool:
+        return server.answering(self.member.valkey.spec) is not None
+
+    def _cluster_ready(self) -> bool:
+        return self._frames_ready() and server.answering(self.member.sentinel.spec) is not None
+
+    def _control_ready(self) -> bool:
+        if self._control is not None:
+            return server.answering(self._control.spec) is not None
+        client = open_redis(self.backends.control, timeout=2.0)
+        try:
+            return bool(client.ping())
+        finally:
+            close_redis(client)
+
+    def _worker_ready(self) -> bool:
+        return not self._with_workers or (self._worker is not None and self._worker.poll() is None)
+
+    def _tidy(self) -> None:
+        """Sweep the durable store, and count expired frames of sources that were written no more."""
+        while not self._stopping.wait(_TIDY):
+            try:
+                swept = self.backends.durable.sweep()
+                if swept.expired or swept.unfinished:
+                    logger.info("durable store swept", extra=asdict(swept))
+                memory = self.backends.connections.memory("local")
+                for source in memory.sources():
+                    memory.expire(source)
+            except FrameDBError as exc:
+                logger.warning("could not tidy up: %s", exc)
+
+
+def _locked(path: Path) -> TextIO:
+    """The lock file, held until it is closed, or the process dies. Raises AlreadyRunningError."""
+    file = path.open("a+")
+    deadline = time.monotonic() + 2.0  # a node that is just being killed still holds it for a moment
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                file.seek(0)
+                pid = file.read().strip() or "unknown"
+                file.close()
+                raise AlreadyRunningError(
+                    f"another node (pid {pid}) runs on {path.parent}: stop it, or choose another --data-dir"
+                ) from None
+            time.sleep(0.1)
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def _state(check: Any) -> str:
+    try:
+        return "ready" if check() else "not running"
+    except (FrameDBError, OSError) as exc:
+        return str(exc)

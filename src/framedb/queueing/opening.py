@@ -1,0 +1,65 @@
+"""Choosing the backend of the frame queue by its URL."""
+
+from functools import partial
+from urllib.parse import urlsplit
+
+from framedb.errors import InvalidSettingError
+from framedb.queueing.base import FRAME_QUEUE, Bounds, FrameQueue, QueueFactory
+from framedb.queueing.control import Control
+from framedb.queueing.streams import StreamsQueue
+
+
+def open_queue(
+    control: Control,
+    *,
+    broker_url: str | None = None,
+    name: str = FRAME_QUEUE,
+    hold: float = 10.0,
+    max_deliveries: int = 5,
+    bounds: Bounds | None = None,
+    timeout: float = 5.0,
+) -> FrameQueue:
+    """The frame queue: on RabbitMQ for an `amqp://` or `amqps://` URL, without one on the control server's streams.
+
+    `hold` and `timeout` are in seconds. The servers need not be up yet. Raises InvalidSettingError for any other URL, and
+    when RabbitMQ is asked for and its client library is not installed.
+    """
+    if not broker_url:
+        return StreamsQueue(
+            control, name=name, hold=hold, max_deliveries=max_deliveries, bounds=bounds, timeout=timeout
+        )
+    if urlsplit(broker_url).scheme not in ("amqp", "amqps"):
+        # Not the URL itself: without `scheme://` nothing tells where in it a password may be.
+        raise InvalidSettingError("the broker's URL is no amqp:// one: leave it out for streams on the control server")
+    try:
+        from framedb.queueing.amqp import AMQPQueue
+    except ModuleNotFoundError as exc:
+        raise InvalidSettingError(
+            f'the frame queue on RabbitMQ needs {exc.name}: pip install "framedb[queue]"'
+        ) from exc
+    return AMQPQueue(
+        broker_url, control, name=name, hold=hold, max_deliveries=max_deliveries, bounds=bounds, timeout=timeout
+    )
+
+
+def queue_factory(
+    control: Control,
+    *,
+    broker_url: str | None = None,
+    name: str = FRAME_QUEUE,
+    hold: float = 10.0,
+    max_deliveries: int = 5,
+    bounds: Bounds | None = None,
+    timeout: float = 5.0,
+) -> QueueFactory:
+    """Opens queues with the arguments of `open_queue`, one per thread."""
+    return partial(
+        open_queue,
+        control,
+        broker_url=broker_url,
+        name=name,
+        hold=hold,
+        max_deliveries=max_deliveries,
+        bounds=bounds,
+        timeout=timeout,
+    )

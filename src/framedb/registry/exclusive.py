@@ -1,0 +1,33 @@
+"""Changing tables while no other process does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, text
+
+from framedb.errors import StoreUnavailableError
+from framedb.registry.engine import name_of, reading, writing
+
+_WAIT = 60  # seconds for another process to finish its own upgrade
+
+
+@contextmanager
+def exclusively(engine: Engine, lock: str) -> Iterator[Connection]:
+    """A connection that nobody else has at the same time, by this lock's name, in any process.
+
+    In SQLite the whole block is one transaction; a MySQL server commits each change of a table by itself.
+    """
+    if engine.dialect.name == "sqlite":
+        with writing(engine) as connection:  # BEGIN IMMEDIATE is the lock
+            yield connection
+        return
+    with reading(engine) as connection:
+        if connection.scalar(text("SELECT GET_LOCK(:lock, :wait)"), {"lock": lock, "wait": _WAIT}) != 1:
+            raise StoreUnavailableError(f"{name_of(engine)}: another process has been upgrading it for {_WAIT} s")
+        try:
+            connection.commit()
+            yield connection
+            connection.commit()
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT RELEASE_LOCK(:lock)"), {"lock": lock})

@@ -1,0 +1,79 @@
+"""`/v1/connection` and `/v1/sources`: where frames are, and what there is of a source."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from framedb.errors import InvalidInputError
+from framedb.frame import check_source, source_of
+from framedb.node import Backends
+from framedb.server.objects import frame_response
+
+_PAGE = 1000
+
+
+def sources_router(node: Backends) -> APIRouter:
+    """The routes, over a node."""
+    router = APIRouter(prefix="/v1", tags=["sources"])
+
+    @router.get("/connection")
+    def connection(source: str | None = None, key: str | None = None, framedb_id: str | None = None) -> dict[str, Any]:
+        """How to reach the frames of a source, of a key's source, or of a cluster. It holds passwords."""
+        if source is None and key is not None:
+            source = source_of(key)
+        if source is not None:
+            check_source(source)
+        return node.placement.connection(source=source, framedb_id=framedb_id).to_dict()
+
+    @router.get("/sources")
+    def sources() -> dict[str, list[str]]:
+        """Sources with frames in memory, and with durable ones."""
+        return {"memory": node.connections.memory("local").sources(), "durable": node.durable.sources()}
+
+    @router.get("/sources/{source}")
+    def stats(source: str) -> dict[str, Any]:
+        """Frames, bytes and drops of a source, in memory and durable."""
+        check_source(source)
+        return {
+            "source": source,
+            "memory": asdict(node.tiers.memory(source).stats(source)),
+            "durable": asdict(node.durable.stats(source)),
+        }
+
+    @router.get("/sources/{source}/latest")
+    def latest(source: str) -> Response:
+        """The durable frame of the source that was captured last."""
+        return frame_response(node.durable.latest(source), f"source {source} has no durable frames")
+
+    @router.get("/sources/{source}/nearest")
+    def nearest(source: str, at: datetime, tolerance: float | None = None) -> Response:
+        """The durable frame captured closest to `at`, within `tolerance` seconds."""
+        within = None if tolerance is None else timedelta(seconds=tolerance)
+        return frame_response(
+            node.durable.nearest(source, _aware(at), tolerance=within),
+            f"source {source} has no durable frame near {at}",
+        )
+
+    @router.get("/sources/{source}/range")
+    def between(source: str, start: datetime, stop: datetime) -> dict[str, Any]:
+        """Keys of durable frames captured in `start <= t < stop`, in order; `next` is where the next page starts."""
+        found = node.durable.captured(source, _aware(start), _aware(stop), limit=_PAGE)
+        keys = [key for key, _ in found]
+        following = None
+        if len(found) >= _PAGE:
+            # Frames of the very last moment stand on the next page, with others of the same moment that did not fit here.
+            last = found[-1][1]
+            on_this_page = [key for key, captured_at in found if captured_at < last]
+            if on_this_page:
+                keys, following = on_this_page, last.isoformat()
+        return {"keys": keys, "next": following}
+
+    return router
+
+
+def _aware(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise InvalidInputError(f"{time.isoformat()} has no time zone: write it as 2026-01-31T12:00:00Z")
+    return time
