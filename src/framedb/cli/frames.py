@@ -3,14 +3,15 @@
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from framedb.cli.output import console, database, fail, print_json, size
-from framedb.frame import Frame
-from framedb.stores.description import describe
+
+if TYPE_CHECKING:
+    from framedb.frame import Frame
 
 PUT_EXAMPLE = "Example: framedb put reference:gate gate.jpg --durable"
 GET_EXAMPLE = "Example: framedb get reference:gate copy.jpg"
@@ -62,6 +63,8 @@ def get(
     except OSError as exc:
         raise fail(f"cannot write {file}: {exc.strerror}") from exc
     if json:
+        from framedb.stores.description import describe
+
         print_json({**describe(frame), "bytes": frame.nbytes})
     elif file != "-":
         console.print(f"{file}: {size(frame.nbytes)}, {_what(frame)}", markup=False)
@@ -111,6 +114,6 @@ def rm(
     console.print(f"removed {removed}")
 
 
-def _what(frame: Frame) -> str:
+def _what(frame: "Frame") -> str:
     pixels = f" {frame.width}x{frame.height}" if frame.width and frame.height else ""
     return f"{frame.encoding}{pixels}, captured {frame.captured_at.isoformat()}"

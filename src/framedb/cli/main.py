@@ -3,7 +3,8 @@
 import typer
 
 from framedb import __version__
-from framedb.cli import camera, capture, demo, doctor, frames, up, work
+from framedb.cli import camera, capture, doctor, frames, up, work
+from framedb.cli.demo import command as demo
 
 app = typer.Typer(
     name="framedb",

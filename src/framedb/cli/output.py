@@ -4,15 +4,17 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from framedb.client import FrameDB, connect
 from framedb.errors import FrameDBError
 from framedb.redaction import redacted
+
+if TYPE_CHECKING:
+    from framedb.client import FrameDB
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -44,8 +46,10 @@ def failures() -> Iterator[None]:
 
 
 @contextmanager
-def database() -> Iterator[FrameDB]:
+def database() -> Iterator["FrameDB"]:
     """The database of the node that `FRAMEDB_URL` names; its failures become one line."""
+    from framedb.client import connect  # what only prints help starts at once
+
     with failures(), connect() as db:
         yield db
 

@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 
 from framedb.cli.output import console, failures
-from framedb.config import read_settings
 from framedb.errors import InvalidSettingError, PortInUseError
 
 EXAMPLE = "Example: framedb up --data-dir runtime"
@@ -39,6 +38,7 @@ def up(
 def _serve(data_dir: Path, host: str, port: int, redis_port: int, *, workers: bool, insecure: bool) -> None:
     import uvicorn
 
+    from framedb.config import read_settings
     from framedb.node import Node
     from framedb.node.logs import log_as_json
     from framedb.server.app import create_app

@@ -8,7 +8,6 @@ import typer
 
 from framedb.cli.output import console, database, print_json
 from framedb.cli.signals import stop_on_signals
-from framedb.config import read_settings
 from framedb.redaction import RedactingFilter
 
 EXAMPLE = "Example: framedb work myjob:score   (myjob.py has `def score(frame): ...`)"
@@ -22,6 +21,7 @@ def work(
     json: Annotated[bool, typer.Option("--json", help="Print every step as a JSON line.")] = False,
 ) -> None:
     """Call a function with every frame that is announced: read, work, acknowledge, release."""
+    from framedb.config import read_settings
     from framedb.worker import Event, Worker, load_handler
 
     stop = stop_on_signals()

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from framedb.clusters.server import ServerSpec, read_spec, valkey_binary, write_private
+from framedb.clusters.server_spec import ServerSpec, read_spec, valkey_binary, write_private
 from framedb.errors import EngineError
 
 

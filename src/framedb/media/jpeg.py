@@ -11,6 +11,7 @@ from av.video.reformatter import Colorspace
 from framedb.errors import MediaError
 
 _MAX_SIDE = 65500
+_TIME_BASE = Fraction(1, 25)  # of no meaning: a JPEG has no time
 # A JPEG's colours are BT.601, and it has no way to say otherwise (JFIF 1.02). Video that does not name its matrix is left
 # alone: guessing it by size would change what other tools show.
 _MATRICES = {1: Colorspace.ITU709, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
@@ -27,19 +28,20 @@ class JPEGEncoder:
         """`quality` is FFmpeg's quantizer, 2 (best) to 31; 3 is what `ffmpeg -q:v 3` makes."""
         self._quality = min(31, max(1, quality))
         self._context: VideoCodecContext | None = None
+        self._encoded = 0
 
     def encode(self, image: VideoFrame) -> bytes:
         """The picture as a JPEG. Raises MediaError when it cannot be encoded."""
         width, height = image.width, image.height
         if max(width, height) > _MAX_SIDE:
             raise MediaError(f"{width}x{height} is too large for a JPEG (at most {_MAX_SIDE} a side); scale it first")
-        own = (
-            image.pts,
-            image.time_base,
-            image.pict_type,
-        )  # the encoder rebases them in place, if it gets `image` itself
+        own = image.pts, image.time_base, image.pict_type
         try:
-            packets = self._encoder(width, height).encode(_as_jpeg_stores_it(image))
+            full = _as_jpeg_stores_it(image)  # may be `image` itself
+            # The encoder takes no timestamp twice, nor an earlier one; and it would try to obey a P or B.
+            self._encoded += 1
+            full.pts, full.time_base, full.pict_type = self._encoded, _TIME_BASE, 0
+            packets = self._encoder(width, height).encode(full)
         except (FFmpegError, ValueError) as exc:
             self._context = None
             raise MediaError(f"a {width}x{height} {image.format.name} picture cannot be made a JPEG: {exc}") from exc
@@ -54,7 +56,7 @@ class JPEGEncoder:
         if context is None or (context.width, context.height) != (width, height):
             context = CodecContext.create("mjpeg", "w")
             context.width, context.height, context.pix_fmt = width, height, "yuvj420p"
-            context.time_base = Fraction(1, 25)
+            context.time_base = _TIME_BASE
             context.qmin = context.qmax = self._quality
             context.thread_count = 1
             self._context = context

@@ -221,6 +221,7 @@ class Video:
         number = 0
         try:
             for number, frame in enumerate(frames, 1):  # noqa: B007  (counted for after the loop)
+                frame.time_base = self.time_base  # PyAV leaves it unset on frames that a drained decoder gives
                 yield Picture(frame, frame.pts, self.time_base, bool(frame.key_frame), frame.is_corrupt)
         except FFmpegError as exc:
             raise translated(exc, self.source.name) from exc

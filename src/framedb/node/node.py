@@ -19,7 +19,8 @@ import psutil
 from framedb.capture.sweeper import Sweeper
 from framedb.clusters import server
 from framedb.clusters.drivers.local import LocalDriver, Member
-from framedb.clusters.server import Running, write_private
+from framedb.clusters.server import Running
+from framedb.clusters.server_spec import write_private
 from framedb.clusters.service import ClusterService
 from framedb.clusters.spec import ClusterSpec
 from framedb.config import Settings

@@ -146,8 +146,7 @@ class SQLLocator:
         query = select(objects).where(objects.c.key > after).order_by(objects.c.key).limit(limit)
         if prefix:
             start = prefix.encode()
-            # No byte of UTF-8 is 0xff, so the last one can always be raised by one.
-            query = query.where(objects.c.key >= start, objects.c.key < start[:-1] + bytes([start[-1] + 1]))
+            query = query.where(objects.c.key >= start, objects.c.key < start + b"\xff")  # no byte of UTF-8 is 0xff
         with reading(self._engine) as connection:
             return [_object(row) for row in connection.execute(query)]
 

@@ -15,7 +15,7 @@ from framedb.errors import InvalidInputError, NotFoundError
 from framedb.frame import Frame
 from framedb.node import Backends
 from framedb.stores.description import describe, described
-from framedb.stores.sql import Stored
+from framedb.stores.sql_rows import Stored
 
 DESCRIPTION_HEADER = "X-FrameDB-Frame"
 """What is known about the bytes, as JSON."""

@@ -273,6 +273,11 @@ class MemoryStore(FrameStore):
         unset = [name for name in SourcePolicy.__slots__ if name not in fields]
         self._master.run(lambda redis: transaction(redis, [("HDEL", key, *unset), ("HSET", key, *pairs)]))
 
+    def policy(self, source: str) -> dict[str, str]:
+        """What is in force for the source, as the server has it: `SourcePolicy` by name, epoch, token."""
+        fields = self._master.run(lambda redis: redis.hgetall(f"fdb:{source}:f"))
+        return {_text(name): _text(value) for name, value in fields.items()}
+
     def release_token(self, source: str) -> None:
         """The camera is gone: its source may be written without its lease."""
         self._master.run(lambda redis: redis.hdel(f"fdb:{source}:f", "token"))

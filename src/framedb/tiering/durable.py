@@ -8,7 +8,9 @@ from typing_extensions import Buffer
 from framedb.frame import NO_SOURCE, Frame
 from framedb.routing import Copy, SQLLocator
 from framedb.stores.base import FrameStore, Put, SourceStats
-from framedb.stores.sql import FrameStream, SQLStore, Stored, Swept
+from framedb.stores.sql import SQLStore, Swept
+from framedb.stores.sql_reading import FrameStream
+from framedb.stores.sql_rows import Stored
 
 
 class DurableTier(FrameStore):

@@ -51,6 +51,7 @@ def test_a_looped_file_goes_on_and_its_times_too(clip: Path, store: MemoryStore,
     eventually(lambda: camera.health.frames >= 14)
     camera.finish()
     assert camera.health.state == "stopped"
+    assert not camera.health.drops
     times = [frame.captured_at for frame in frames_of(store, "lab:loop")]
     assert times == sorted(set(times))
     assert max(b - a for a, b in pairwise(times)) <= timedelta(seconds=0.5)
@@ -173,7 +174,6 @@ def test_a_full_queue_makes_the_camera_wait_and_its_losses_are_counted(
         )
         eventually(lambda: camera.health.drops.get("queue-full", 0) >= 5)
         assert queue.depth() == 3
-        assert store.stats("lab:waits").count <= 3 + 1 + 100
         assert len(take_all(queue)) == 3
         eventually(lambda: queue.depth() > 0)
         eventually(lambda: store.stats("lab:waits").drops.get("queue-full", 0) >= 5)

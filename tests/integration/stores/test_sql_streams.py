@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from framedb.errors import CorruptDataError, InvalidInputError, InvalidKeyError, StoreError
 from framedb.frame import Frame
 from framedb.registry import open_engine, reading, sqlite_url, write
-from framedb.stores import sql
+from framedb.stores import sql_reading
 from framedb.stores.base import KEEP, SourceStats
 from framedb.stores.sql import SQLStore
 from framedb.stores.sql_tables import chunks, loose_versions
@@ -291,7 +291,7 @@ def test_a_stream_reads_on_while_its_object_is_replaced(store: SQLStore) -> None
 def test_a_slow_stream_lets_go_and_says_so_when_its_object_was_replaced(
     store: SQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "_SNAPSHOT", 0.0)
+    monkeypatch.setattr(sql_reading, "_SNAPSHOT", 0.0)
     store.put(camera_frame(data=patterned(12 * MIB)))
     unharmed = store.read_stream(camera_frame().key)
     assert unharmed is not None

@@ -1,6 +1,7 @@
 """Pictures into JPEG, and back."""
 
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,26 @@ def test_the_picture_stays_as_it_was() -> None:
             first = JPEGEncoder().encode(image)
             assert (image.pts, image.time_base, image.pict_type, image.to_ndarray().tobytes()) == before
             assert JPEGEncoder().encode(image) == first
+
+
+def test_one_encoder_takes_pictures_of_every_type_and_moment() -> None:
+    encoder = JPEGEncoder()
+    pictures = [picture_of((9, 9, 9)) for _ in range(4)]
+    for kind, picture, pts in zip((1, 2, 3, 2), pictures, (100, 100, 3, 50), strict=True):
+        picture.pts, picture.pict_type = pts, kind
+        assert image_size(encoder.encode(picture)) == (64, 48)
+        assert (picture.pts, picture.pict_type) == (pts, kind)
+
+
+def test_one_encoder_takes_all_pictures_of_a_video(clip: Path) -> None:
+    encoder = JPEGEncoder()
+    for _ in range(2):
+        with open_video(str(clip)) as video:
+            for picture in video.pictures():
+                seen = read_by_others(encoder.encode(picture.image)).astype(int)
+                assert np.abs(seen - picture.array()).mean() < 12  # its own pixels, less 4:2:0 at hard edges
+                assert picture.image.pts == picture.pts
+                assert picture.image.time_base == picture.time_base
 
 
 def test_quality_is_a_quantizer() -> None:

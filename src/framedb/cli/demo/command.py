@@ -7,19 +7,20 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.live import Live
 from rich.table import Table
 
 from framedb.cli.demo.clip import default_clip
-from framedb.cli.demo.parts import DemoWorker, Tally, running_node
 from framedb.cli.output import console, failures, size
-from framedb.client import FrameDB, connect
-from framedb.client.http import quoted
 from framedb.errors import DeadlineExceededError, EngineError
 from framedb.redaction import redacted
+
+if TYPE_CHECKING:
+    from framedb.cli.demo.parts import Tally
+    from framedb.client import FrameDB
 
 EXAMPLE = "Example: framedb demo   or: framedb demo street.mp4 rtsp://USER:PASSWORD@CAMERA:554/stream1"
 
@@ -64,6 +65,9 @@ def demo(
 ) -> None:
     """Cameras to workers on this machine, one worker killed half-way; and frames of a video into the durable store."""
     with failures(), ExitStack() as stack:
+        from framedb.cli.demo.parts import running_node
+        from framedb.client import connect
+
         played = videos or [str(default_clip())]
         if keep:
             folder = Path(tempfile.mkdtemp(prefix="framedb-demo-"))
@@ -79,8 +83,10 @@ def demo(
 
 
 def _run(
-    db: FrameDB, url: str, folder: Path, videos: list[str], *, cameras: int, fps: float, seconds: float
+    db: "FrameDB", url: str, folder: Path, videos: list[str], *, cameras: int, fps: float, seconds: float
 ) -> Outcome:
+    from framedb.cli.demo.parts import DemoWorker, Tally
+
     tally = Tally()
     outcome = Outcome()
     with ExitStack() as stack, Live(console=console, refresh_per_second=8, transient=True) as live:
@@ -110,7 +116,7 @@ def _run(
             lambda: time.monotonic() - began > seconds, "", show, f"worker {workers[0].pid} is dead, the other goes on"
         )
         for source in sources:
-            db.node.json("POST", f"/v1/cameras/{quoted(source)}/stop")
+            db.node.json("POST", f"/v1/cameras/{source}/stop")
         _until(lambda: _all_ended(db), "the cameras did not stop", show, "cameras stop")
         outcome.captured = sum(health["frames"] for health in _health(db))
         outcome.dropped = sum(sum(health["drops"].values()) for health in _health(db))
@@ -133,7 +139,7 @@ def _run(
     return outcome
 
 
-def _look_at_job(db: FrameDB, job_id: str, outcome: Outcome) -> None:
+def _look_at_job(db: "FrameDB", job_id: str, outcome: Outcome) -> None:
     """Read every frame of the job back."""
     job = _job(db, job_id)
     outcome.job_error = job["error_message"]
@@ -154,11 +160,11 @@ def _until(condition: Callable[[], Any], failure: str, show: Callable[[str], Non
         time.sleep(0.2)
 
 
-def _health(db: FrameDB) -> list[dict[str, Any]]:
+def _health(db: "FrameDB") -> list[dict[str, Any]]:
     return [each["health"] for each in db.node.json("GET", "/v1/cameras")["cameras"]]
 
 
-def _all_ended(db: FrameDB) -> bool:
+def _all_ended(db: "FrameDB") -> bool:
     healths = _health(db)
     broken = [health for health in healths if health["state"] == "failed"]
     if broken:
@@ -166,12 +172,12 @@ def _all_ended(db: FrameDB) -> bool:
     return all(health["state"] in ("stopped", "finished") for health in healths)
 
 
-def _job(db: FrameDB, job_id: str) -> dict[str, Any]:
+def _job(db: "FrameDB", job_id: str) -> dict[str, Any]:
     job: dict[str, Any] = db.node.json("GET", f"/v1/jobs/{job_id}")
     return job
 
 
-def _progress(db: FrameDB, tally: Tally, sources: list[str], job_id: str, step: str) -> Table:
+def _progress(db: "FrameDB", tally: "Tally", sources: list[str], job_id: str, step: str) -> Table:
     job = _job(db, job_id)
     table = Table(title=f"[bold]{step}[/]", title_justify="left", box=None, pad_edge=False)
     for column in ("camera", "state", "fps", "announced", "last error"):

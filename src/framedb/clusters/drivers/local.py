@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framedb.clusters import server
-from framedb.clusters.server import Running, ServerSpec, write_private
+from framedb.clusters.server import Running
+from framedb.clusters.server_spec import ServerSpec, read_spec, write_private
 from framedb.clusters.spec import ClusterSpec
 from framedb.errors import EngineError, InvalidInputError
 from framedb.resp import Endpoint
@@ -87,7 +88,7 @@ class LocalDriver:
         """Stop the sentinel, then the member: the other way round it would report a death."""
         folder = self.data_dir / "clusters" / spec.name / spec.member_name(ordinal)
         for each in (folder / "sentinel", folder):
-            wanted = server.read_spec(each)
+            wanted = read_spec(each)
             if wanted is not None:
                 server.stop(wanted)
 
@@ -111,14 +112,14 @@ class LocalDriver:
 
     def control_endpoint(self) -> Endpoint:
         """Where the control server of this data folder was started. Raises EngineError if it never was."""
-        spec = server.read_spec(self.data_dir / "control")
+        spec = read_spec(self.data_dir / "control")
         if spec is None:
             raise EngineError(f"{self.data_dir} has no control server: start the node with `framedb up` first")
-        return spec.endpoint
+        return server.endpoint_of(spec)
 
     def stop_control(self) -> None:
         """Stop the control server; its append-only file is flushed first."""
-        spec = server.read_spec(self.data_dir / "control")
+        spec = read_spec(self.data_dir / "control")
         if spec is not None:
             server.stop(spec)
 
@@ -140,7 +141,7 @@ class LocalDriver:
         self, folder: Path, preferred_port: int | None, wanted: Callable[[int], ServerSpec]
     ) -> tuple[Running, bool]:
         """Adopt the folder's server if it answers and is what is wanted; else replace it."""
-        known = server.read_spec(folder)
+        known = read_spec(folder)
         if known is not None:
             if known == wanted(known.port):
                 running = server.answering(known)

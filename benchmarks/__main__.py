@@ -1,0 +1,62 @@
+"""python -m benchmarks [--only NAME] [--json] [--rounds 5]: every figure beside what it should be."""
+
+import argparse
+import importlib
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.comparison import Figure
+from benchmarks.rounds import measure
+from benchmarks.target import running_target
+
+FILES = ("write_frame", "read_frame", "push_batch", "hand_over")
+
+
+def main() -> None:
+    """Measure what was asked for, and print it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="FrameDB beside the alternatives.")
+    parser.add_argument("--only", choices=FILES, action="append", help="this comparison (repeatable); default: all")
+    parser.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
+    parser.add_argument("--rounds", type=int, default=5, help="processes per side (default: %(default)s)")
+    options = parser.parse_args()
+
+    console = Console(stderr=options.json)
+    figures: list[Figure] = []
+    with running_target() as target:
+        for name in options.only or FILES:
+            with console.status(name):
+                file = importlib.import_module(f"benchmarks.{name}")
+                figures += measure(name, file.COMPARISONS, target, rounds=options.rounds, times=file.TIMES)
+    if options.json:
+        print(json.dumps([figure.to_dict() for figure in figures], indent=2))
+    else:
+        console.print(table(figures))
+
+
+def table(figures: list[Figure]) -> Table:
+    """The figures as people read them."""
+    shown = Table(caption="Times and ratios are medians of the rounds; in brackets the least and greatest ratio of a round.")
+    for heading in ("work", "against"):
+        shown.add_column(heading, ratio=1)
+    for heading in ("ours", "theirs", "ratio", "wanted", "ok"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for figure in figures:
+        comparison = figure.comparison
+        wanted = f">= {comparison.at_least:g}x" if comparison.at_most is None else f"<= {comparison.at_most:g}x its time"
+        least, most = figure.spread
+        shown.add_row(
+            comparison.work,
+            comparison.against,
+            f"{figure.ours * 1000:.2f} ms",
+            f"{figure.theirs * 1000:.2f} ms",
+            f"{figure.ratio:.2f}x ({least:.2f}-{most:.2f})",
+            wanted,
+            "[green]yes[/]" if figure.ok else "[red]no[/]",
+        )
+    return shown
+
+
+if __name__ == "__main__":
+    main()
