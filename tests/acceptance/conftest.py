@@ -27,7 +27,7 @@ class UpNode:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.data_dir = folder / "runtime"
-        self.environment = {**_clean_environment(), "FRAMEDB_FRAMES_MAXMEMORY_BYTES": str(128 * 2**20), **environment}
+        self.environment = {**clean_environment(), "FRAMEDB_FRAMES_MAXMEMORY_BYTES": str(128 * 2**20), **environment}
         self.redis_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -142,6 +142,6 @@ def db(node: UpNode) -> Iterator[FrameDB]:
         yield database
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     ours = ("FRAMEDB_", "BROKER_URL", "REDIS_URL", "FRAMES_REDIS_URL", "TIDB_URL", "CLUSTER_ID")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

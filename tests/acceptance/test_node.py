@@ -1,10 +1,12 @@
 """A node starts, stops, is killed, and starts again."""
 
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,7 @@ def test_a_node_stopped_while_it_starts_leaves_no_process_behind(tmp_path: Path)
 
 
 def test_durable_frames_survive_a_killed_node_byte_for_byte(tmp_path: Path, soak: int) -> None:
-    with node_on(tmp_path) as node:
+    with node_on(tmp_path, "--no-workers") as node:
         written: dict[str, bytes] = {}
         for turn in range(soak or 2):
             with node.connect() as db:
@@ -43,7 +45,7 @@ def test_durable_frames_survive_a_killed_node_byte_for_byte(tmp_path: Path, soak
                     assert db.put(key, data, durable=True)
                     written[key] = data
             node.kill()
-            node.start()
+            node.start("--no-workers")
             with node.connect() as db:
                 for key, data in written.items():
                     frame = db.get(key)
@@ -52,19 +54,16 @@ def test_durable_frames_survive_a_killed_node_byte_for_byte(tmp_path: Path, soak
 
 
 def test_a_node_killed_while_durable_frames_are_written_keeps_those_it_acknowledged(tmp_path: Path, soak: int) -> None:
-    with node_on(tmp_path) as node:
+    with node_on(tmp_path, "--no-workers") as node:
         for turn in range(soak or 2):
             acknowledged: dict[str, bytes] = {}
             with node.connect() as db:
-                killer = subprocess.Popen(["sh", "-c", f"sleep 0.{turn % 5 + 2}; kill -9 {node.process.pid}"])  # type: ignore[union-attr]
+                killer = threading.Timer(0.2 + turn % 5 / 10, node.kill)
+                killer.start()
                 with pytest.raises(ConnectionError):
-                    for n in range(10_000):
-                        key, data = f"turn-{turn}:{n}", os.urandom(300_000)
-                        db.put(key, data, durable=True)
-                        acknowledged[key] = data
-                killer.wait()
-                node.kill()
-            node.start()
+                    _write_for_ever(db, f"turn-{turn}", acknowledged)
+                killer.join()
+            node.start("--no-workers")
             with node.connect() as db:
                 for key, data in acknowledged.items():
                     frame = db.get(key)
@@ -74,14 +73,14 @@ def test_a_node_killed_while_durable_frames_are_written_keeps_those_it_acknowled
 
 
 def test_memory_outlives_a_killed_node_in_adopted_servers(tmp_path: Path) -> None:
-    with node_on(tmp_path) as node:
+    with node_on(tmp_path, "--no-workers") as node:
         servers = {process.pid for process in node.processes() if "valkey" in " ".join(process.cmdline())}
         with node.connect() as db:
             frame = camera_frame()
             db.put(frame.key, frame)
             run_id = db.connection().master.run_id
         node.kill()
-        node.start()
+        node.start("--no-workers")
         with node.connect() as db:
             assert db.get(frame.key) == frame
             assert db.connection().master.run_id == run_id
@@ -89,7 +88,7 @@ def test_memory_outlives_a_killed_node_in_adopted_servers(tmp_path: Path) -> Non
 
 
 def test_a_killed_frames_server_comes_back_and_goes_on_with_its_policies(tmp_path: Path) -> None:
-    with node_on(tmp_path) as node, node.connect() as db:
+    with node_on(tmp_path, "--no-workers") as node, node.connect() as db:
         frame = camera_frame()
         db.put(frame.key, frame)
         (valkey,) = [
@@ -103,7 +102,7 @@ def test_a_killed_frames_server_comes_back_and_goes_on_with_its_policies(tmp_pat
 
 
 def test_a_killed_control_server_comes_back_with_what_was_queued(tmp_path: Path) -> None:
-    with node_on(tmp_path) as node, node.connect() as db:
+    with node_on(tmp_path, "--no-workers") as node, node.connect() as db:
         from framedb.queueing.base import Announcement
 
         with db.queue() as queue:
@@ -149,7 +148,7 @@ def test_serving_others_needs_a_token(node: UpNode, tmp_path: Path) -> None:
 
 
 def test_a_token_lets_in_those_who_have_it(tmp_path: Path) -> None:
-    with node_on(tmp_path, FRAMEDB_TOKEN="hunter2") as node:  # type: ignore[arg-type]
+    with node_on(tmp_path, "--no-workers", FRAMEDB_TOKEN="hunter2") as node:
 
         def status(**headers: str) -> int:
             return urllib3.request("GET", f"{node.url}/v1/sources", headers=headers).status
@@ -198,7 +197,7 @@ def test_health_is_open_and_says_which_parts_are_ready(node: UpNode) -> None:
 def test_a_long_data_folder_still_gets_a_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
-    with node_on(deep) as node, node.connect() as db:
+    with node_on(deep, "--no-workers") as node, node.connect() as db:
         assert db.memory("_").transport().startswith("unix socket ")
 
 
@@ -206,6 +205,13 @@ def test_the_logs_are_json_lines(node: UpNode, db: FrameDB) -> None:
     list(db.scan())
     lines = (node.data_dir / "logs" / "app.log").read_text().splitlines()
     assert {"event", "level", "timestamp"} <= json.loads(lines[-1]).keys()
+
+
+def _write_for_ever(db: FrameDB, name: str, acknowledged: dict[str, bytes]) -> None:
+    for n in itertools.count():
+        data = os.urandom(300_000)
+        db.put(f"{name}:{n}", data, durable=True)
+        acknowledged[f"{name}:{n}"] = data
 
 
 def camera_frame(camera: str = "gate", data: bytes = b"jpeg") -> Frame:

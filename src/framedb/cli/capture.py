@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framedb.cli.output import console, database, fail, print_json
+from framedb.cli.output import console, database, fail, log_for_people, print_json
 from framedb.cli.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def capture(
 ) -> None:
     """Capture a camera or play a video into the store, and announce its frames to workers, until Ctrl-C or the end."""
     stop = stop_on_signals()
+    log_for_people(ignore=lambda record: getattr(record, "state", "") == "failed")  # that ends this, and is told then
     with database() as db:
         from framedb.capture import Camera, CameraCapture, Publisher
         from framedb.stores.memory import Fence

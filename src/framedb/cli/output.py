@@ -1,8 +1,9 @@
 """Printing: for people on a terminal, as JSON for programs; failures as one line."""
 
 import json
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from framedb.errors import FrameDBError
-from framedb.redaction import redacted
+from framedb.redaction import RedactingFilter, redacted
 
 if TYPE_CHECKING:
     from framedb.client import FrameDB
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+_PIPED = None if sys.stdout.isatty() else 200  # a program that reads tables wants them unbroken
+# No emoji: `:camera:` may stand in a key.
+console = Console(emoji=False, highlight=False, soft_wrap=True, width=_PIPED)
+errors = Console(stderr=True, emoji=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -30,6 +33,15 @@ def fail(message: str) -> typer.Exit:
     """Say what is wrong in one line; raise what this returns."""
     errors.print(f"[bold red]error:[/] {escape(redacted(message))}")
     return typer.Exit(1)
+
+
+def log_for_people(*, ignore: Callable[[logging.LogRecord], bool] = lambda record: False) -> None:
+    """Warnings of this process as plain lines on standard error, without passwords; `ignore` those told otherwise."""
+    handler = logging.StreamHandler()
+    handler.addFilter(RedactingFilter())
+    handler.addFilter(lambda record: not ignore(record))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of every retry
 
 
 @contextmanager

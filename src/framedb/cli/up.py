@@ -27,7 +27,7 @@ def up(
     ] = 6379,
     workers: Annotated[bool, typer.Option(help="Whether to run cameras and jobs here.")] = True,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Serve beyond loopback without a token. Anyone may read.")
+        bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")
     ] = False,
 ) -> None:
     """Start the engines, the workers and the HTTP server; stop them all in order on SIGTERM or Ctrl-C."""

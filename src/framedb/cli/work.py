@@ -1,14 +1,12 @@
 """`framedb work`: a function is called with every frame."""
 
-import logging
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from framedb.cli.output import console, database, print_json
+from framedb.cli.output import console, database, log_for_people, print_json
 from framedb.cli.signals import stop_on_signals
-from framedb.redaction import RedactingFilter
 
 EXAMPLE = "Example: framedb work myjob:score   (myjob.py has `def score(frame): ...`)"
 
@@ -16,7 +14,8 @@ EXAMPLE = "Example: framedb work myjob:score   (myjob.py has `def score(frame): 
 def work(
     function: Annotated[str, typer.Argument(help="MODULE:FUNCTION; it is called with one Frame.")],
     hold: Annotated[
-        float | None, typer.Option(help="Seconds of silence after which another worker takes over.")
+        float | None,
+        typer.Option(help="Seconds of silence after which another worker takes over. Default: FRAMEDB_HOLD."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print every step as a JSON line.")] = False,
 ) -> None:
@@ -25,15 +24,14 @@ def work(
     from framedb.worker import Event, Worker, load_handler
 
     stop = stop_on_signals()
-    handler = logging.StreamHandler()
-    handler.addFilter(RedactingFilter())
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
+    log_for_people()
 
     def tell(event: Event) -> None:
         print_json(asdict(event))
 
     with database() as db:
         settings = read_settings(hold=hold)
+        db.connection()  # a wrong FRAMEDB_URL is told at once; a node that goes away later is waited for
         worker = Worker(
             db,
             lambda: db.queue(hold=settings.hold, max_deliveries=settings.max_deliveries),

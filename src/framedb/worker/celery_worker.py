@@ -37,8 +37,8 @@ def main(data_dir: Path) -> None:
     holder = f"{socket.gethostname()}:{os.getpid()}"
     cameras = CameraRunner(backends.cameras, backends.leases, backends.memory_of, backends.open_queue, holder=holder)
     jobs = JobRunner(backends, holder)
-    app.steps["worker"].add(_step("CameraStep", cameras.run))
-    app.steps["worker"].add(_step("JobStep", jobs.run))
+    app.steps["worker"].add(_step("CameraStep", cameras.run, cameras.wake))
+    app.steps["worker"].add(_step("JobStep", jobs.run, jobs.wake))
     app.task(name=RUN_CAMERAS)(cameras.wake)
     app.task(name=RUN_JOBS)(jobs.wake)
     threading.Thread(target=_stop_with_parent, name="parent", daemon=True).start()
@@ -83,7 +83,9 @@ class JobRunner:
             self._wake.clear()
 
 
-def _step(name: str, run: Callable[[threading.Event], None]) -> type[bootsteps.StartStopStep]:
+def _step(
+    name: str, run: Callable[[threading.Event], None], wake: Callable[[], None]
+) -> type[bootsteps.StartStopStep]:
     """A part of the Celery worker that runs in a thread of its own, from the worker's start to its stop."""
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
@@ -93,6 +95,7 @@ def _step(name: str, run: Callable[[threading.Event], None]) -> type[bootsteps.S
 
     def end(self: Any, parent: Any) -> None:
         stop.set()
+        wake()
         thread.join()
 
     return type(name, (bootsteps.StartStopStep,), {"start": begin, "stop": end, "shutdown": end})

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from framedb.cli.demo.clip import default_clip
 from framedb.cli.output import console, failures, size
-from framedb.errors import DeadlineExceededError, EngineError
+from framedb.errors import DeadlineExceededError, MediaError
 from framedb.redaction import redacted
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def _run(
         job = db.node.json("POST", "/v1/jobs", body={"video_source": videos[0], "interval": 1.0})
 
         def show(step: str) -> None:
+            _raise_if_failed(db)
             live.update(_progress(db, tally, sources, job["job_id"], step))
 
         began = time.monotonic()
@@ -165,11 +166,13 @@ def _health(db: "FrameDB") -> list[dict[str, Any]]:
 
 
 def _all_ended(db: "FrameDB") -> bool:
-    healths = _health(db)
-    broken = [health for health in healths if health["state"] == "failed"]
-    if broken:
-        raise EngineError(f"a camera failed: {broken[0]['last_error']}")
-    return all(health["state"] in ("stopped", "finished") for health in healths)
+    return all(health["state"] in ("stopped", "finished") for health in _health(db))
+
+
+def _raise_if_failed(db: "FrameDB") -> None:
+    for health in _health(db):
+        if health["state"] == "failed":
+            raise MediaError(health["last_error"])
 
 
 def _job(db: "FrameDB", job_id: str) -> dict[str, Any]:
