@@ -1,35 +1,54 @@
-"""python -m benchmarks [--only NAME] [--json] [--rounds 5]: every figure beside what it should be."""
+"""python -m benchmarks [--only NAME] [--json] [--rounds 5]: every figure beside what it should be.
+
+`--only frame_queue` and `--only jpeg` run those that compare what FrameDB itself chose between, and print in their own way.
+"""
 
 import argparse
 import importlib
 import json
+import subprocess
+import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.comparison import Figure
+from benchmarks.node import running_target
 from benchmarks.rounds import measure
-from benchmarks.target import running_target
 
 FILES = ("write_frame", "read_frame", "push_batch", "hand_over")
+CHOICES = ("frame_queue", "jpeg")
 
 
 def main() -> None:
     """Measure what was asked for, and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="FrameDB beside the alternatives.")
-    parser.add_argument("--only", choices=FILES, action="append", help="this comparison (repeatable); default: all")
+    parser.add_argument(
+        "--only", choices=(*FILES, *CHOICES), action="append", help="this comparison (repeatable); default: all"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
     parser.add_argument("--rounds", type=int, default=5, help="processes per side (default: %(default)s)")
     options = parser.parse_args()
 
-    console = Console(stderr=options.json)
+    names = options.only or FILES
+    for name in set(names).intersection(CHOICES):
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+    names = [name for name in names if name in FILES]
+    if names:
+        run(names, rounds=options.rounds, as_json=options.json)
+
+
+def run(names: Sequence[str], *, rounds: int, as_json: bool) -> None:
+    """Measure the comparisons of these files, and print them as a table or as JSON."""
+    console = Console(stderr=as_json)
     figures: list[Figure] = []
     with running_target() as target:
-        for name in options.only or FILES:
+        for name in names:
             with console.status(name):
                 file = importlib.import_module(f"benchmarks.{name}")
-                figures += measure(name, file.COMPARISONS, target, rounds=options.rounds, times=file.TIMES)
-    if options.json:
+                figures += measure(name, file.COMPARISONS, target, rounds=rounds, times=file.TIMES)
+    if as_json:
         print(json.dumps([figure.to_dict() for figure in figures], indent=2))
     else:
         console.print(table(figures))
@@ -37,14 +56,18 @@ def main() -> None:
 
 def table(figures: list[Figure]) -> Table:
     """The figures as people read them."""
-    shown = Table(caption="Times and ratios are medians of the rounds; in brackets the least and greatest ratio of a round.")
+    shown = Table(
+        caption="Times and ratios are medians of the rounds; in brackets the least and greatest ratio of a round."
+    )
     for heading in ("work", "against"):
         shown.add_column(heading, ratio=1)
     for heading in ("ours", "theirs", "ratio", "wanted", "ok"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for figure in figures:
         comparison = figure.comparison
-        wanted = f">= {comparison.at_least:g}x" if comparison.at_most is None else f"<= {comparison.at_most:g}x its time"
+        wanted = (
+            f">= {comparison.at_least:g}x" if comparison.at_most is None else f"<= {comparison.at_most:g}x its time"
+        )
         least, most = figure.spread
         shown.add_row(
             comparison.work,

@@ -32,7 +32,7 @@ COMPARISONS = [
         at_most=2,
     )
 ]
-TIMES = 200
+TIMES = 100
 
 
 def frame(target: Target, times: int) -> list[float]:
@@ -55,7 +55,7 @@ SIDES: dict[str, Side] = {"frame": frame, "key": key}
 def _hand_over(
     target: Target, worker: Callable[[Target, Connection], None], send: Callable[[str], object], times: int
 ) -> list[float]:
-    """Seconds from before `send(key)` until the worker told that it came. The key is the time, by the one clock of the machine."""
+    """Seconds from before `send(key)` until it came, as the worker tells. The key is the time, by the machine's one clock."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=worker, args=(target, there), daemon=True)

@@ -15,7 +15,7 @@ COMPARISONS = [
     Comparison("push 64 JPEGs of 200 KB, Unix socket", PIPELINE, "sdk", "redis-py", at_least=2.5),
     Comparison("push 64 JPEGs of 200 KB, TCP", PIPELINE, "sdk-tcp", "redis-py-tcp", at_least=2),
 ]
-TIMES = 25
+TIMES = 40
 
 
 def sdk(target: Target, times: int) -> list[float]:

@@ -4,22 +4,25 @@ import numpy as np
 
 import framedb
 from benchmarks.comparison import Comparison, Side
-from benchmarks.frames import KEYS, frame_key, picture
+from benchmarks.frames import KEYS, SOURCE, frame_key, picture
+from benchmarks.heap import warm
 from benchmarks.stopwatch import stopwatch
 from benchmarks.target import Target
 
+UNIX, TCP = "read a 1080p frame into an array, Unix socket", "read a 1080p frame into an array, TCP"
+COPY = "redis-py with hiredis, get + copy"
 COMPARISONS = [
-    Comparison(
-        "read a 1080p frame into an array, Unix socket", "redis-py get + copy", "sdk", "redis-py", at_least=2
-    ),
-    Comparison("read a 1080p frame into an array, TCP", "redis-py get + copy", "sdk-tcp", "redis-py-tcp", at_least=1.3),
+    Comparison(UNIX, f"{COPY}, fresh process", "sdk", "redis-py", at_least=2),
+    Comparison(UNIX, f"{COPY}, warm heap", "sdk", "redis-py-warm", at_least=2),  # ours takes nothing from the heap
+    Comparison(TCP, f"{COPY}, fresh process", "sdk-tcp", "redis-py-tcp", at_least=1.3),
+    Comparison(TCP, f"{COPY}, warm heap", "sdk-tcp", "redis-py-tcp-warm", at_least=1.3),
 ]
-TIMES = 40
+TIMES = 60
 
 
 def sdk(target: Target, times: int) -> list[float]:
     """`framedb.connect` and `get_into`."""
-    into = np.empty_like(picture())
+    into = np.empty_like(picture()).data
     keys = _written(target)
     with framedb.connect(target.url) as db:
         return stopwatch(lambda number: db.get_into(keys[number % KEYS], into), times)
@@ -27,7 +30,7 @@ def sdk(target: Target, times: int) -> list[float]:
 
 def sdk_tcp(target: Target, times: int) -> list[float]:
     """The same from another machine."""
-    into = np.empty_like(picture())
+    into = np.empty_like(picture()).data
     keys = _written(target)
     with target.over_tcp() as tiers:
         return stopwatch(lambda number: tiers.get_into(keys[number % KEYS], into), times)
@@ -43,17 +46,23 @@ def redis_py_tcp(target: Target, times: int) -> list[float]:
     return _get_and_copy(target, times, tcp=True)
 
 
-SIDES: dict[str, Side] = {"sdk": sdk, "sdk-tcp": sdk_tcp, "redis-py": redis_py, "redis-py-tcp": redis_py_tcp}
+SIDES: dict[str, Side] = {
+    "sdk": sdk,
+    "sdk-tcp": sdk_tcp,
+    "redis-py": redis_py,
+    "redis-py-warm": warm(redis_py),
+    "redis-py-tcp": redis_py_tcp,
+    "redis-py-tcp-warm": warm(redis_py_tcp),
+}
 
 
 def _get_and_copy(target: Target, times: int, *, tcp: bool) -> list[float]:
-    into = np.empty_like(picture())
-    flat = into.reshape(-1)
+    into = np.empty_like(picture()).reshape(-1)
     keys = _written(target)
     with target.redis_py(tcp=tcp) as redis:
 
         def read(number: int) -> None:
-            flat[:] = np.frombuffer(redis.get(keys[number % KEYS]), np.uint8)  # type: ignore[arg-type]
+            into[:] = np.frombuffer(redis.get(keys[number % KEYS]), np.uint8)
 
         return stopwatch(read, times)
 
@@ -62,7 +71,6 @@ def _written(target: Target) -> list[str]:
     """Keys that hold a frame each, for whoever reads."""
     keys = [frame_key(number) for number in range(KEYS)]
     with framedb.connect(target.url) as db:
-        missing = [key for key in keys if key not in set(db.scan(source="bench:camera"))]
-        for key in missing:
+        for key in set(keys).difference(db.scan(source=SOURCE)):
             db.put(key, picture())
     return keys

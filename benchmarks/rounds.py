@@ -10,7 +10,9 @@ from benchmarks.comparison import Comparison, Figure, compare
 from benchmarks.target import Target
 
 
-def measure(module: str, comparisons: Sequence[Comparison], target: Target, *, rounds: int, times: int) -> Iterator[Figure]:
+def measure(
+    module: str, comparisons: Sequence[Comparison], target: Target, *, rounds: int, times: int
+) -> Iterator[Figure]:
     """The figures of one file's comparisons: `rounds` times every side, one after the other."""
     sides = list(dict.fromkeys(side for comparison in comparisons for side in (comparison.theirs, comparison.ours)))
     seconds: dict[str, list[float]] = {side: [] for side in sides}

@@ -19,13 +19,3 @@ def stopwatch(work: Callable[[int], object], times: int) -> list[float]:
         work(number)
         seconds.append(time.perf_counter() - began)
     return seconds
-
-
-def warm_heap() -> None:
-    """Leave this process with a heap as a long-lived one has it.
-
-    Once glibc has freed a block of nearly 32 MiB, blocks up to that size come from memory the process keeps, instead of
-    being mapped, cleared page by page and unmapped again each time.
-    """
-    block = bytearray(31 * 2**20)
-    del block

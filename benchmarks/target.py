@@ -2,23 +2,15 @@
 
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import redis
-from tests.acceptance.conftest import node_on
 
-import framedb
 from framedb.client.http import NodeClient
 from framedb.client.locator import HTTPLocator
 from framedb.client.objects import HTTPStore
 from framedb.resp import ClusterConnection
 from framedb.tiering.tiers import Tiers
-
-MEMORY_BYTES = 2 * 2**30  # a source may hold an eighth: everything one side writes stays, so that nothing is evicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +35,9 @@ class Target:
 
     def redis_py(self, *, tcp: bool = False) -> redis.Redis:
         """redis-py as a user would open it; hiredis is installed."""
-        credentials = {"username": self.username, "password": self.password}
         if tcp:
-            return redis.Redis(host=self.host, port=self.port, **credentials)
-        return redis.Redis(unix_socket_path=self.uds, **credentials)
+            return redis.Redis(host=self.host, port=self.port, username=self.username, password=self.password)
+        return redis.Redis(unix_socket_path=self.uds, username=self.username, password=self.password)
 
     def raw_socket(self) -> socket.socket:
         """A bare connection to the server's Unix socket, logged in."""
@@ -72,14 +63,3 @@ class _Elsewhere:
         """Without a Unix socket."""
         found = self._locator.connection(source=source, framedb_id=framedb_id)
         return replace(found, master=replace(found.master, uds=None))
-
-
-@contextmanager
-def running_target() -> Iterator[Target]:
-    """A node of our own in a temporary folder, without workers."""
-    maxmemory = {"FRAMEDB_FRAMES_MAXMEMORY_BYTES": str(MEMORY_BYTES)}
-    with TemporaryDirectory(prefix="framedb-bench-") as folder, node_on(Path(folder), "--no-workers", **maxmemory) as up:
-        with framedb.connect(up.url) as db:
-            master = db.connection().master
-        assert master.uds is not None
-        yield Target(up.url, master.host, master.port, master.uds, master.username, master.password)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import framedb
 from benchmarks.comparison import Comparison, Side
 from benchmarks.frames import KEYS, SOURCE, frame_key, picture, plain_key
-from benchmarks.stopwatch import stopwatch, warm_heap
+from benchmarks.heap import warm
+from benchmarks.stopwatch import stopwatch
 from benchmarks.target import Target
 from framedb.frame import Frame, to_microseconds
 from framedb.stores.row import pack_row
@@ -17,7 +18,7 @@ COMPARISONS = [
     Comparison(WORK, "redis-py with hiredis, set(bytes), fresh process", "sdk", "redis-py", at_least=5),
     Comparison(WORK, "redis-py with hiredis, set(bytes), warm heap", "sdk-warm", "redis-py-warm", at_least=1.5),
 ]
-TIMES = 40
+TIMES = 60
 
 
 def sdk(target: Target, times: int) -> list[float]:
@@ -32,6 +33,7 @@ def raw(target: Target, times: int) -> list[float]:
     """The very commands `put` sends, packed beforehand: nothing but `sendmsg`, and reading until the reply is there."""
     array = picture()
     with framedb.connect(target.url) as db:
+        db.put(frame_key(0), array)  # the server has been given the index functions
         epoch = db.connection(source=SOURCE).epoch
     messages = [_transaction(Frame.from_array(frame_key(number), array), epoch) for number in range(KEYS)]
     with target.raw_socket() as connection:
@@ -45,16 +47,6 @@ def redis_py(target: Target, times: int) -> list[float]:
         return stopwatch(lambda number: redis.set(plain_key(number % KEYS), data), times)
 
 
-def warm(side: Side) -> Side:
-    """The side in a process that has had large blocks before."""
-
-    def run(target: Target, times: int) -> list[float]:
-        warm_heap()
-        return side(target, times)
-
-    return run
-
-
 SIDES: dict[str, Side] = {
     "sdk": sdk,
     "raw": raw,
@@ -64,9 +56,10 @@ SIDES: dict[str, Side] = {
 }
 
 
-def _transaction(frame: Frame, epoch: int) -> list[bytes | memoryview]:
+def _transaction(frame: Frame, epoch: int | None) -> list[bytes | memoryview]:
     captured_at = to_microseconds(Frame(frame.key, b"").captured_at)
-    index = ("FCALL", "fdb_v1_index", 1, frame.key, frame.source, epoch, "", "", captured_at, -1, pack_row(frame))
+    fence = ("" if epoch is None else epoch, "")
+    index = ("FCALL", "fdb_v1_index", 1, frame.key, frame.source, *fence, "", captured_at, -1, pack_row(frame))
     value = frame.view()
     before = _packed("MULTI") + _packed("SET", frame.key, b"")[: -len(b"$0\r\n\r\n")] + f"${len(value)}\r\n".encode()
     return [before, value, b"\r\n" + _packed(*index) + _packed("EXEC")]
@@ -85,6 +78,7 @@ def _converse(connection: socket.socket, message: Sequence[bytes | memoryview]) 
             sent -= len(left.pop(0))
         if left:
             left[0] = left[0][sent:]
-    reply = b""
+    reply = connection.recv(4096)
     while not reply.endswith(b"*2\r\n+OK\r\n*1\r\n$6\r\nstored\r\n"):
+        assert b"-" not in reply, reply
         reply += connection.recv(4096)

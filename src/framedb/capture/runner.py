@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from framedb.capture.camera import Camera
 from framedb.capture.cameras import Cameras
 from framedb.capture.capture import CameraCapture
-from framedb.capture.publisher import Publisher
+from framedb.capture.publisher import AnnouncingStore, Publisher
 from framedb.errors import FrameDBError
 from framedb.queueing.base import FrameQueue
 from framedb.registry import Leases
-from framedb.stores.memory import Fence, MemoryStore
+from framedb.stores.memory import Fence
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +42,17 @@ class CameraRunner:
         self,
         cameras: Cameras,
         leases: Leases,
-        memory: Callable[[str], tuple[MemoryStore, int, str]],
+        store: AnnouncingStore,
+        cluster_of: Callable[[str], str],
         open_queue: Callable[[], FrameQueue],
         *,
         holder: str,
     ) -> None:
-        """`memory` answers the store, the route's epoch and the cluster of a source. `holder` names this runner."""
+        """`cluster_of` answers the cluster of a source. `holder` names this runner."""
         self._cameras = cameras
         self._leases = leases
-        self._memory = memory
+        self._store = store
+        self._cluster_of = cluster_of
         self._open_queue = open_queue
         self._holder = holder
         self._running: dict[str, _Running] = {}
@@ -89,9 +91,9 @@ class CameraRunner:
                     self._start(source, camera, token)
 
     def _start(self, source: str, camera: Camera, token: int) -> None:
-        store, epoch, cluster = self._memory(source)
+        cluster = self._cluster_of(source)
         queue = self._open_queue()
-        publisher = Publisher(store, queue, framedb_id=cluster, fence=lambda: Fence(epoch, token))
+        publisher = Publisher(self._store, queue, framedb_id=cluster, fence=lambda: Fence(token=token))
         capture = CameraCapture(camera, publisher)
         stop = threading.Event()
 

@@ -29,17 +29,11 @@ def capture(
     log_for_people(ignore=lambda record: getattr(record, "state", "") == "failed")  # that ends this, and is told then
     with database() as db:
         from framedb.capture import Camera, CameraCapture, Publisher
-        from framedb.stores.memory import Fence
 
         wanted = Camera(site, camera, url, fps=fps or None, loop=loop)
         connection = db.connection(source=wanted.source)
         with db.queue() as queue:
-            publisher = Publisher(
-                db.memory(wanted.source),
-                queue,
-                framedb_id=connection.cluster,
-                fence=lambda: Fence(connection.epoch),
-            )
+            publisher = Publisher(db.tiers, queue, framedb_id=connection.cluster)
             running = CameraCapture(wanted, publisher)
             if seconds is not None:
                 timer = threading.Timer(seconds, stop.set)

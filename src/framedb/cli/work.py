@@ -34,7 +34,7 @@ def work(
         db.connection()  # a wrong FRAMEDB_URL is told at once; a node that goes away later is waited for
         worker = Worker(
             db,
-            lambda: db.queue(hold=settings.hold, max_deliveries=settings.max_deliveries),
+            lambda: db.queue(hold=settings.hold),
             load_handler(function),
             hold=settings.hold,
             watch=tell if json else None,

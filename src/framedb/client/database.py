@@ -9,17 +9,18 @@ import numpy as np
 from typing_extensions import Buffer
 
 from framedb.client.http import NodeClient
-from framedb.client.locator import HTTPLocator
+from framedb.client.locator import FixedLocator, HTTPLocator
 from framedb.client.objects import HTTPStore
-from framedb.config import read_settings
-from framedb.errors import NodeUnavailableError
+from framedb.config import Settings, read_settings
+from framedb.errors import InvalidSettingError
 from framedb.frame import Frame, guess_encoding, parse_key, source_of, utc_now
-from framedb.queueing.base import FrameQueue
+from framedb.queueing.base import Bounds, FrameQueue
 from framedb.queueing.opening import open_queue
 from framedb.resp import ClusterConnection
+from framedb.resp.connection import parse_redis_url
 from framedb.stores.base import Put, SourceStats
 from framedb.stores.memory import MemoryStore
-from framedb.tiering.tiers import Tiers
+from framedb.tiering.tiers import Locator, Tiers
 
 Value: TypeAlias = "Buffer | np.ndarray[Any, np.dtype[Any]] | Frame"
 
@@ -27,12 +28,15 @@ Value: TypeAlias = "Buffer | np.ndarray[Any, np.dtype[Any]] | Frame"
 def connect(url: str | None = None, *, token: str | None = None) -> "FrameDB":
     """The frame database of the node at `url` (default: `FRAMEDB_URL`, else http://127.0.0.1:8000).
 
+    Without a `url`, and with `FRAMES_REDIS_URL` set, it is that server alone: frames in memory, and the queue of
+    `BROKER_URL` or `REDIS_URL`, without a node.
     Nothing is opened before the first call. Raises InvalidSettingError for a URL that is none.
     """
     settings = read_settings()
     secret = settings.token.get_secret_value() if settings.token else None
     node = NodeClient(url or settings.url, token=token or secret)
-    return FrameDB(node, timeout=settings.connect_timeout, wait=settings.wait)
+    alone = None if url else _without_a_node(settings)
+    return FrameDB(node, alone=alone, settings=settings)
 
 
 class FrameDB:
@@ -41,10 +45,19 @@ class FrameDB:
     Every call may raise NodeUnavailableError or StoreUnavailableError when nobody answers within a bounded wait.
     """
 
-    def __init__(self, node: NodeClient, *, timeout: float = 5.0, wait: float = 15.0) -> None:
+    def __init__(
+        self, node: NodeClient, *, alone: ClusterConnection | None = None, settings: Settings | None = None
+    ) -> None:
+        """`alone` is the one server to use where there is no node: then nothing is durable."""
         self.node = node
-        self._locator = HTTPLocator(node)
-        self._tiers = Tiers(self._locator, HTTPStore(node), timeout=timeout, wait=wait)
+        self._settings = settings or Settings()
+        self._locator: Locator = FixedLocator(alone) if alone else HTTPLocator(node)
+        self._tiers = Tiers(
+            self._locator,
+            None if alone else HTTPStore(node),
+            timeout=self._settings.connect_timeout,
+            wait=self._settings.wait,
+        )
 
     def put(
         self,
@@ -76,12 +89,14 @@ class FrameDB:
         """Frames in the order of the keys; None for each that is not there."""
         return self._tiers.get_many(keys, source=source)
 
-    def get_into(self, key: str, buffer: Buffer, *, source: str | None = None) -> int | None:
-        """Read the bytes into a buffer you hold, without another copy; how many there were, or None.
+    def get_into(
+        self, key: str, buffer: "Buffer | np.ndarray[Any, np.dtype[Any]]", *, source: str | None = None
+    ) -> int | None:
+        """Read the bytes into a buffer or array you hold, without another copy; how many there were, or None.
 
         Raises BufferTooSmallError.
         """
-        return self._tiers.get_into(key, buffer, source=source)
+        return self._tiers.get_into(key, memoryview(buffer), source=source)  # type: ignore[arg-type]
 
     def delete(self, *keys: str, source: str | None = None) -> int:
         """Remove frames wherever they are; how many there were."""
@@ -111,6 +126,11 @@ class FrameDB:
         """Frames and bytes held of the source, and drops by reason."""
         return self._tiers.stats(source)
 
+    @property
+    def tiers(self) -> Tiers:
+        """Every place frames may be, as one store: what a `Publisher` writes to."""
+        return self._tiers
+
     def memory(self, source: str) -> MemoryStore:
         """The memory store that holds the source: for announcing, leasing and dropping."""
         return self._tiers.memory(source)
@@ -120,11 +140,14 @@ class FrameDB:
         return self._locator.connection(source=source)
 
     def queue(self, **options: Any) -> FrameQueue:
-        """One more connection to the frame queue, for one thread. Options are those of `open_queue`."""
+        """One more connection to the frame queue, for one thread. Options are those of `open_queue`, by default as set."""
         connection = self.connection()
         if connection.control is None:
-            raise NodeUnavailableError("the node has told no control server: is it older than this client?")
-        return open_queue(connection.control, broker_url=connection.broker_url, **options)
+            raise InvalidSettingError("the frame queue needs a node, or REDIS_URL beside FRAMES_REDIS_URL")
+        settings = self._settings
+        bounds = Bounds(settings.queue_max_length, settings.queue_policy)
+        given = {"hold": settings.hold, "max_deliveries": settings.max_deliveries, "bounds": bounds, **options}
+        return open_queue(connection.control, broker_url=connection.broker_url, **given)
 
     def close(self) -> None:
         """Close every connection."""
@@ -138,6 +161,19 @@ class FrameDB:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _without_a_node(settings: Settings) -> ClusterConnection | None:
+    if settings.frames_redis_url is None:
+        return None
+    return ClusterConnection(
+        "local",
+        parse_redis_url(settings.frames_redis_url.get_secret_value()),
+        epoch=None,
+        durable=False,
+        control=parse_redis_url(settings.redis_url.get_secret_value()) if settings.redis_url else None,
+        broker_url=settings.broker_url.get_secret_value() if settings.broker_url else None,
+    )
 
 
 def as_frame(key: str, value: Value, *, source: str | None = None, captured_at: datetime | None = None) -> Frame:

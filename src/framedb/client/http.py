@@ -100,8 +100,8 @@ class NodeClient:
 
 
 def quoted(key: str) -> str:
-    """A key as the last segment of a path; `/` and `:` may stand in it as they are."""
-    return quote(key, safe="/:")
+    """A key as the last segment of a path. Dots too: a client's library would take `..` for a folder."""
+    return quote(key, safe=":").replace(".", "%2E")
 
 
 def _refused(response: urllib3.BaseHTTPResponse) -> FrameDBError:

@@ -8,7 +8,7 @@ from typing_extensions import Buffer
 
 from framedb.client.http import NodeClient, quoted
 from framedb.errors import BufferTooSmallError, NotFoundError
-from framedb.frame import Frame, check_key, check_source
+from framedb.frame import Frame, check_key, check_source, from_microseconds, to_microseconds
 from framedb.stores.base import FrameStore, Put, SourceStats
 from framedb.stores.description import describe, described
 
@@ -24,17 +24,19 @@ class HTTPStore(FrameStore):
 
     def put_many(self, frames: Sequence[Frame], *, ttl: float | None = None) -> list[Put]:
         """As `FrameStore.put_many`: each is acknowledged when it is on disk."""
-        for frame in frames:
+        for frame in frames:  # before the first of them is sent
             check_key(frame.key)
             check_source(frame.source)
+        described_frames = [(frame, json.dumps(describe(frame)), frame.view()) for frame in frames]
+        for frame, description, view in described_frames:
             headers = {
-                DESCRIPTION_HEADER: json.dumps(describe(frame)),
+                DESCRIPTION_HEADER: description,
                 "Content-Type": "application/octet-stream",
                 "Content-Length": str(frame.nbytes),
             }
             query = "" if ttl is None else f"?ttl={ttl!r}"
             path = f"/v1/objects/{quoted(frame.key)}{query}"
-            self._node.request("PUT", path, body=frame.view(), headers=headers).close()
+            self._node.request("PUT", path, body=view, headers=headers).close()
         return [Put(frame.key) for frame in frames]
 
     def get_many(self, keys: Sequence[str], *, source: str | None = None) -> list[Frame | None]:
@@ -78,16 +80,16 @@ class HTTPStore(FrameStore):
     def nearest(self, source: str, at: datetime, *, tolerance: timedelta | None = None) -> Frame | None:
         """As `FrameStore.nearest`."""
         query = {
-            "at": at.isoformat(),
+            "at": _in_utc(at),
             **({"tolerance": repr(tolerance.total_seconds())} if tolerance is not None else {}),
         }
         return self._get(f"/v1/sources/{quoted(source)}/nearest", query=query)
 
     def range(self, source: str, start: datetime, stop: datetime) -> Iterator[Frame]:
         """As `FrameStore.range`: keys come a page at a time, and each frame when it is asked for."""
-        begin: str | None = start.isoformat()
+        begin: str | None = _in_utc(start)
         while begin is not None:
-            query = {"start": begin, "stop": stop.isoformat()}
+            query = {"start": begin, "stop": _in_utc(stop)}
             page = self._node.json("GET", f"/v1/sources/{quoted(source)}/range", query=query)
             yield from filter(None, map(self.get, page["keys"]))
             begin = page["next"]
@@ -112,3 +114,7 @@ class HTTPStore(FrameStore):
         with response:
             fields = json.loads(response.headers[DESCRIPTION_HEADER])
             return described(fields, b"".join(self._node.stream(response)))
+
+
+def _in_utc(time: datetime) -> str:
+    return from_microseconds(to_microseconds(time)).isoformat()

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from framedb.clusters.server_spec import ServerSpec, write_private
+from framedb.config import MiB
 from framedb.errors import EngineError, StoreError
 from framedb.resp import Endpoint, close_redis, open_redis, translated
 
@@ -30,6 +31,7 @@ STOP_DEADLINE = 10.0
 MEMBER_MODULE = "framedb.clusters.member"
 """The program that becomes a server."""
 _POLL = 0.02
+_LONGEST_LOG = 10 * MiB  # a server writes a few lines a day; a longer log begins anew with the next start
 
 _children: list[subprocess.Popen[bytes]] = []  # started here and still running: a parent must collect its dead
 
@@ -60,7 +62,7 @@ def start(spec: ServerSpec) -> Running:
     write_private(folder / "server.json", json.dumps({name: getattr(spec, name) for name in ServerSpec.__slots__}))
     if spec.uds:
         Path(spec.uds).unlink(missing_ok=True)
-    with spec.log_path.open("ab") as log:
+    with spec.log_path.open("ab" if _is_short(spec.log_path) else "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", MEMBER_MODULE, spec.folder],
             stdin=subprocess.DEVNULL,
@@ -148,6 +150,10 @@ def _listening(port: int) -> Iterator[int]:
 def _signal(process: psutil.Process, name: str) -> None:
     with suppress(psutil.NoSuchProcess):
         getattr(process, name)()
+
+
+def _is_short(log: Path) -> bool:
+    return not log.exists() or log.stat().st_size < _LONGEST_LOG
 
 
 def _last_words(log: Path) -> str:

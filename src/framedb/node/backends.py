@@ -22,7 +22,6 @@ from framedb.registry import Leases, open_engine, sqlite_url
 from framedb.resp import Endpoint
 from framedb.resp.connection import parse_redis_url
 from framedb.routing import SQLLocator
-from framedb.stores.memory import MemoryStore
 from framedb.stores.policy import SourcePolicy
 from framedb.stores.sql import SQLStore
 from framedb.tiering.durable import DurableTier
@@ -56,10 +55,9 @@ class Backends:
         given = {"hold": settings.hold, "max_deliveries": settings.max_deliveries, "bounds": bounds, **options}
         return open_queue(self.control, broker_url=broker_url(settings), **given)
 
-    def memory_of(self, source: str) -> tuple[MemoryStore, int, str]:
-        """The store that holds the source now, the epoch of its route, and its cluster's name."""
-        connection = self.placement.connection(source=source)
-        return self.connections.memory(connection.cluster), connection.epoch, connection.cluster
+    def cluster_of(self, source: str) -> str:
+        """The name of the cluster that holds the source now."""
+        return self.placement.connection(source=source).cluster
 
     def close(self) -> None:
         """Close everything, the registry last."""

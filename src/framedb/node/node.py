@@ -107,7 +107,8 @@ class Node:
         self._link_socket(driver)
         self._backends = backends = open_backends(self.settings, self.data_dir, registry=registry)
         backends.placement.restore("local")
-        backends.durable.sweep(older_than=0.0)  # nobody else writes yet: what is unfinished will never be finished
+        if self.settings.tidb_url is None:
+            backends.durable.sweep(older_than=0.0)  # the file is ours alone: what is unfinished will never be finished
         self._sweeper = Sweeper(
             backends.connections.memory("local"),
             backends.open_queue,
@@ -187,17 +188,13 @@ class Node:
         link.symlink_to(driver.socket_path("frames.sock"))
 
     def _start_worker(self) -> None:
-        log = (self.data_dir / "logs" / "worker.log").resolve()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            # It watches its standard input: when this process dies, however it dies, the pipe closes and it stops.
-            self._worker = subprocess.Popen(
-                [sys.executable, "-m", WORKER_MODULE, str(self.data_dir)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        # It watches its standard input: when this process dies, however it dies, the pipe closes and it stops.
+        self._worker = subprocess.Popen(
+            [sys.executable, "-m", WORKER_MODULE, str(self.data_dir)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _restart_worker(self) -> None:
         self._stop_worker()

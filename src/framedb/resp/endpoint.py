@@ -28,8 +28,8 @@ class ClusterConnection:
     cluster: str
     master: Endpoint
     sentinels: list[tuple[str, int]] = field(default_factory=list)
-    epoch: int = 0
-    """Version of the source's route: writers pass it on, and an older one is refused."""
+    epoch: int | None = 0
+    """Version of the source's route: writers pass it on, and an older one is refused. None: there are no routes."""
     durable: bool = True
     """Whether keys of the source that are not in memory may be in the durable tier."""
     members: int = 1

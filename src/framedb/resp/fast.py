@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import redis
@@ -13,6 +14,12 @@ from framedb.errors import BufferTooSmallError
 from framedb.resp.connection import Redis
 
 _LONGEST_HEADER = len(b"$536870912\r\n")
+_COPY_CUTOFF_BYTES = (
+    6_000  # from here on a value is sent from where it lies: below, copying is cheaper than one more piece
+)
+_PIECES = (
+    32  # handed to one `sendmsg`: more than a socket's buffer takes at once, and far from the system's limit of 1024
+)
 
 Command = tuple[Any, ...]
 
@@ -64,7 +71,7 @@ def executed(replies: list[Any]) -> list[Any]:
 
 def converse(connection: Connection, commands: Sequence[Command]) -> list[Any]:
     """`execute_many` on a connection that is already checked out."""
-    connection.send_packed_command(_packed(connection, commands))
+    _send(_socket(connection), _packed(commands))
     replies = []
     for _ in commands:
         try:
@@ -82,7 +89,7 @@ def get_into(client: Redis, key: str | bytes, buffer: Buffer) -> int | None:
     view = memoryview(buffer).cast("B")
     with checked_out(client) as connection:
         connection.send_command("GET", key)
-        sock: socket.socket = connection._sock  # type: ignore[assignment]
+        sock = _socket(connection)
         header = sock.recv(_LONGEST_HEADER, socket.MSG_PEEK)
         end = header.find(b"\r\n")
         if not header.startswith(b"$") or header.startswith(b"$-") or end < 0:
@@ -97,20 +104,44 @@ def get_into(client: Redis, key: str | bytes, buffer: Buffer) -> int | None:
         return size
 
 
-def _packed(connection: Connection, commands: Sequence[Command]) -> list[Any]:
+def _socket(connection: Connection) -> socket.socket:
+    """What is under a connection: the pool hands out open ones."""
+    return connection._sock  # type: ignore[return-value]
+
+
+def _packed(commands: Sequence[Command]) -> Iterator[memoryview]:
     """The commands as few buffers: everything small is joined, everything large stands alone, uncopied."""
-    buffers: list[Any] = []
-    small: list[bytes] = []
+    small: list[Buffer] = []
     for command in commands:
-        for part in connection.pack_command(*command):
-            if isinstance(part, memoryview) or len(part) > 65536:
-                buffers.append(b"".join(small))
-                buffers.append(part)
-                small = []
+        small.append(b"*%d\r\n" % len(command))
+        for part in map(_encoded, command):
+            small.append(b"$%d\r\n" % len(part))
+            if len(part) >= _COPY_CUTOFF_BYTES:
+                yield memoryview(b"".join(small))
+                yield memoryview(part)
+                small = [b"\r\n"]
             else:
-                small.append(part)
-    buffers.append(b"".join(small))
-    return buffers
+                small += part, b"\r\n"
+    yield memoryview(b"".join(small))
+
+
+def _encoded(part: str | bytes | memoryview | float) -> bytes | memoryview:
+    if isinstance(part, str):
+        return part.encode()
+    if isinstance(part, int | float):
+        return repr(part).encode()
+    return part
+
+
+def _send(sock: socket.socket, buffers: Iterator[memoryview]) -> None:
+    """Send all of the buffers, several in one call of the system: the server reads these while the next are packed."""
+    while left := list(islice(buffers, _PIECES)):
+        while left:
+            sent = sock.sendmsg(left)
+            while left and sent >= len(left[0]):
+                sent -= len(left.pop(0))
+            if sent:
+                left[0] = left[0][sent:]
 
 
 def _receive(sock: Any, view: memoryview) -> None:

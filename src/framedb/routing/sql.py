@@ -125,14 +125,23 @@ class SQLLocator:
             "updated_at": utc_now(),
         }
         check_key(key)
+        return write(self._engine, lambda connection: _store_object(connection, key, columns))
 
-        def store(connection: Connection) -> bool:
-            if connection.execute(update(objects).where(objects.c.key == key).values(**columns)).rowcount:
-                return False
-            connection.execute(insert(objects).values(key=key, created_at=columns["updated_at"], **columns))
-            return True
+    def register_stored(self, sizes: Mapping[str, int], framedb_id: str) -> None:
+        """Write down that the persistent instance holds objects of these keys and sizes, all in one transaction."""
+        columns = {
+            "framedb_id": framedb_id,
+            "framedb_type": "storage",
+            "copies": [{"framedb_id": framedb_id, "framedb_type": "storage"}],
+            "metadata": {},
+            "updated_at": utc_now(),
+        }
 
-        return write(self._engine, store)
+        def store(connection: Connection) -> None:
+            for key, size in sorted(sizes.items()):
+                _store_object(connection, key, {**columns, "size": size})
+
+        write(self._engine, store)
 
     def remove_object(self, key: str) -> bool:
         """Forget where the object is; whether there was a row."""
@@ -162,6 +171,14 @@ class SQLLocator:
         if known is None:
             connection.execute(insert(sources).values(source=route.source, backpressure=False, created_at=utc_now()))
         connection.execute(insert(routes).values(source=route.source, node_tag=route.node_tag, **_columns(route)))
+
+
+def _store_object(connection: Connection, key: str, columns: Mapping[str, Any]) -> bool:
+    """Over any earlier row of the key; True if there was none."""
+    if connection.execute(update(objects).where(objects.c.key == key).values(**columns)).rowcount:
+        return False
+    connection.execute(insert(objects).values(key=key, created_at=columns["updated_at"], **columns))
+    return True
 
 
 def _previous(old: Route, cluster: str, until: datetime | None) -> tuple[Previous, ...]:

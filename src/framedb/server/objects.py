@@ -10,6 +10,7 @@ from anyio import from_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from framedb.errors import InvalidInputError, NotFoundError
 from framedb.frame import Frame
@@ -20,15 +21,23 @@ from framedb.stores.sql_rows import Stored
 DESCRIPTION_HEADER = "X-FrameDB-Frame"
 """What is known about the bytes, as JSON."""
 _PAGE = 1000
+
+
+class _AnyKey(PathConvertor):
+    """The rest of the path, whatever is in it: Starlette's own stops before a newline at the end."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", _AnyKey())
 _NOTHING = "there is nothing under the key {key!r}"
 
 
 def objects_router(node: Backends) -> APIRouter:
     """The routes, over a node."""
     router = APIRouter(prefix="/v1/objects", tags=["objects"])
-    durable = node.durable
 
-    @router.put("/{key:path}", status_code=201)
+    @router.put("/{key:any}", status_code=201)
     async def put(request: Request, key: str, ttl: float | None = None) -> dict[str, str]:
         """Store the body under the key; answered when it is on disk."""
         if ttl is not None and not (ttl > 0 or math.isinf(ttl)):
@@ -43,7 +52,7 @@ def objects_router(node: Backends) -> APIRouter:
             while (piece := from_thread.run(following)) is not None:
                 yield piece
 
-        await run_in_threadpool(durable.write_stream, frame, pieces(), ttl=ttl)
+        await run_in_threadpool(node.durable.write_stream, frame, pieces(), ttl=ttl)
         return {"key": frame.key}
 
     @router.get("")
@@ -54,29 +63,29 @@ def objects_router(node: Backends) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=_PAGE)] = _PAGE,
     ) -> dict[str, Any]:
         """Keys that begin with the prefix, in order of their bytes, a page at a time."""
-        keys = list(islice(durable.scan(prefix, source=source, after=after), limit))
+        keys = list(islice(node.durable.scan(prefix, source=source, after=after), limit))
         return {"keys": keys, "next": keys[-1] if len(keys) == limit else None}
 
-    @router.get("/{key:path}")
+    @router.get("/{key:any}")
     def get(key: str) -> Response:
         """The bytes under the key."""
-        stream = durable.read_stream(key)
+        stream = node.durable.read_stream(key)
         if stream is None:
             raise NotFoundError(_NOTHING.format(key=key))
         return StreamingResponse(stream, media_type=_media_type(stream.stored.frame), headers=_headers(stream.stored))
 
-    @router.head("/{key:path}")
+    @router.head("/{key:any}")
     def head(key: str) -> Response:
         """What is known about the key, without the bytes."""
-        stored = durable.stat(key)
+        stored = node.durable.stat(key)
         if stored is None:
             raise NotFoundError(_NOTHING.format(key=key))
         return Response(headers=_headers(stored), media_type=_media_type(stored.frame))
 
-    @router.delete("/{key:path}")
+    @router.delete("/{key:any}")
     def delete(key: str) -> dict[str, int]:
         """Remove the key; how many there were, 0 or 1."""
-        return {"deleted": durable.delete_many([key])}
+        return {"deleted": node.durable.delete_many([key])}
 
     return router
 

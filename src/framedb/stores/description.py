@@ -7,16 +7,19 @@ from typing import Any
 from typing_extensions import Buffer
 
 from framedb.errors import InvalidFrameError
-from framedb.frame import Frame
+from framedb.frame import Frame, from_microseconds, to_microseconds
 
 _PLAIN = ("key", "source", "encoding", "width", "height", "pts", "keyframe", "corrupt", "dtype")
 
 
 def describe(frame: Frame) -> dict[str, Any]:
-    """The frame's fields but its data; times as ISO 8601, the time base as `num/den`."""
+    """The frame's fields but its data; times as ISO 8601, the time base as `num/den`.
+
+    Raises InvalidFrameError for a capture time without a zone.
+    """
     return {
         **{name: getattr(frame, name) for name in _PLAIN},
-        "captured_at": frame.captured_at.isoformat(timespec="microseconds"),
+        "captured_at": from_microseconds(to_microseconds(frame.captured_at)).isoformat(timespec="microseconds"),
         "time_base": None if frame.time_base is None else str(frame.time_base),
         "shape": None if frame.shape is None else list(frame.shape),
     }

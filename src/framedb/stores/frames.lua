@@ -123,6 +123,15 @@ local function set_lifetime(p)
   end
 end
 
+local function push(list, first, second)
+  local last = #list
+  list[last + 1], list[last + 2] = first, second
+end
+
+local function call_with(command, key, arguments)
+  if #arguments > 0 then redis.call(command, key, unpack(arguments)) end
+end
+
 -- KEYS: the frames' keys, just SET. ARGV: source, epoch or '', token or '', announce ('1' or ''), then for each key:
 -- captured_at in microseconds or '' (no time index), ttl in ms (-1: the source's default, 0: none), row.
 local function index(keys, args)
@@ -144,11 +153,16 @@ local function index(keys, args)
   if token and token > policy.token then redis.call('HSET', p .. 'f', 'token', args[3]) end
 
   clear_expired(p, now_ms, CLEAR)
+  -- Many frames cost hardly more calls than one: what is to be written is gathered first.
+  local sizes = {}
+  for i, row in ipairs(redis.call('HMGET', p .. 'm', unpack(keys))) do sizes[keys[i]] = row and size_of(row) end
+  local old_count, old_bytes = held(p)
+  local count, bytes = old_count, old_bytes
+  local captured, expiring, lasting, rows, out = {}, {}, {}, {}, {}
   for i, key in ipairs(keys) do
     local captured_at, ttl, row = args[2 + 3 * i], tonumber(args[3 + 3 * i]), args[4 + 3 * i]
     local size = size_of(row)
-    local before = redis.call('HGET', p .. 'm', key)
-    local count, bytes = held(p)
+    local before = sizes[key]
     if not before and not makes_room(policy) and over(policy, count + 1, bytes + size) then
       redis.call('UNLINK', key)
       if policy.policy == 'wait' then
@@ -162,19 +176,27 @@ local function index(keys, args)
         ttl = policy.ttl_ms or 0
         if ttl > 0 then redis.call('PEXPIRE', key, string.format('%.0f', ttl)) end
       end
-      if captured_at ~= '' then redis.call('ZADD', p .. 't', captured_at, key) end
+      if captured_at ~= '' then push(captured, captured_at, key) end
       if ttl > 0 then
-        redis.call('ZADD', p .. 'x', string.format('%.0f', now_ms + ttl), key)
+        push(expiring, string.format('%.0f', now_ms + ttl), key)
       else
-        redis.call('ZREM', p .. 'x', key)
+        push(lasting, key)
       end
-      redis.call('HSET', p .. 'm', key, row)
-      if not before then redis.call('HINCRBY', p .. 's', 'count', 1) end
-      redis.call('HINCRBY', p .. 's', 'bytes', size - (before and size_of(before) or 0))
-      if announce then redis.call('ZADD', p .. 'out', now_ms, key) end
+      push(rows, key, row)
+      if announce then push(out, now_ms, key) end
+      if not before then count = count + 1 end
+      bytes = bytes + size - (before or 0)
+      sizes[key] = size
       results[i] = 'stored'
     end
   end
+  call_with('ZADD', p .. 't', captured)
+  call_with('ZADD', p .. 'x', expiring)
+  call_with('ZREM', p .. 'x', lasting)
+  call_with('HSET', p .. 'm', rows)
+  call_with('ZADD', p .. 'out', out)
+  redis.call('HINCRBY', p .. 's', 'count', count - old_count)
+  redis.call('HINCRBY', p .. 's', 'bytes', bytes - old_bytes)
 
   local gone = enforce(p, policy, now)
   for i, key in ipairs(keys) do

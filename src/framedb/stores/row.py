@@ -34,7 +34,7 @@ def pack_row(frame: Frame) -> bytes:
         frame.shape,
         frame.dtype,
     )
-    return head + b"".join(map(msgpack.packb, rest))
+    return head + bytes(msgpack.packb(rest))[1:]  # without the byte that begins an array of its own
 
 
 def unpack_row(key: str, source: str, data: Buffer, row: bytes | None) -> Frame:

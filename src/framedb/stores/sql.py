@@ -261,7 +261,7 @@ class SQLStore(FrameStore):
 
     def captured(self, source: str, start: datetime, stop: datetime, *, limit: int) -> list[tuple[str, datetime]]:
         """Keys and capture times of the first `limit` frames captured in `start <= t < stop`, in order."""
-        query = select(frames.c.key, frames.c.captured_at).where(frames.c.source == source, VISIBLE)
+        query = of_source(source).with_only_columns(frames.c.key, frames.c.captured_at)
         query = query.where(frames.c.captured_at >= start, frames.c.captured_at < stop)
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(frames.c.captured_at, frames.c.key).limit(limit)).all()

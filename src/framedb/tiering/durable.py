@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing_extensions import Buffer
 
 from framedb.frame import NO_SOURCE, Frame
-from framedb.routing import Copy, SQLLocator
+from framedb.routing import SQLLocator
 from framedb.stores.base import FrameStore, Put, SourceStats
 from framedb.stores.sql import SQLStore, Swept
 from framedb.stores.sql_reading import FrameStream
@@ -41,15 +41,14 @@ class DurableTier(FrameStore):
         """As `FrameStore.put_many`."""
         self._mark({frame.source for frame in frames})
         results = self._store.put_many(frames, ttl=ttl)
-        for frame in frames:
-            self._register(frame, frame.nbytes)
+        self._register({frame.key: frame.nbytes for frame in frames}, frames)
         return results
 
     def write_stream(self, frame: Frame, pieces: Iterable[Buffer], *, ttl: float | None = None) -> Stored:
         """As `SQLStore.write_stream`."""
         self._mark({frame.source})
         stored = self._store.write_stream(frame, pieces, ttl=ttl)
-        self._register(frame, stored.size)
+        self._register({frame.key: stored.size}, [frame])
         return stored
 
     def get_many(self, keys: Sequence[str], *, source: str | None = None) -> list[Frame | None]:
@@ -115,7 +114,10 @@ class DurableTier(FrameStore):
             self._mark_durable(source)
             self._marked.add(source)
 
-    def _register(self, frame: Frame, size: int) -> None:
-        copy = Copy(self._framedb_id, "storage")
-        self._routing.register_object(frame.key, self._framedb_id, "storage", copies=[copy], size=size)
-        self._superseded(frame.source, [frame.key])
+    def _register(self, sizes: dict[str, int], frames: Sequence[Frame]) -> None:
+        self._routing.register_stored(sizes, self._framedb_id)
+        by_source: dict[str, list[str]] = {}
+        for frame in frames:
+            by_source.setdefault(frame.source, []).append(frame.key)
+        for source, keys in by_source.items():
+            self._superseded(source, keys)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from typing_extensions import Buffer
 
-from framedb.errors import StaleWriterError
+from framedb.errors import InvalidInputError, StaleWriterError
 from framedb.frame import Frame, source_of
 from framedb.resp import ClusterConnection, MasterClient
 from framedb.stores.base import FrameStore, Put, SourceStats
@@ -29,17 +29,26 @@ class Tiers(FrameStore):
     """Memory first, then what is durable.
 
     A frame in memory hides the durable one of its key while it lives. `durable` is the durable tier as a store: the node's
-    own, or a client's over HTTP.
+    own, a client's over HTTP, or None for a program that runs without a node.
     """
 
-    def __init__(self, locator: Locator, durable: FrameStore, *, timeout: float = 5.0, wait: float = 15.0) -> None:
-        self.durable = durable
+    def __init__(
+        self, locator: Locator, durable: FrameStore | None, *, timeout: float = 5.0, wait: float = 15.0
+    ) -> None:
+        self._durable = durable
         self._locator = locator
         self._timeout = timeout
         self._wait = wait
         self._lock = threading.Lock()
         self._routes: dict[str, tuple[float, ClusterConnection]] = {}
         self._clusters: dict[str, MemoryStore] = {}
+
+    @property
+    def durable(self) -> FrameStore:
+        """The durable tier. Raises InvalidInputError where there is none."""
+        if self._durable is None:
+            raise InvalidInputError("durable frames need a node: set FRAMEDB_URL rather than FRAMES_REDIS_URL")
+        return self._durable
 
     def memory(self, source: str) -> MemoryStore:
         """The memory store that holds the source now."""
@@ -52,20 +61,23 @@ class Tiers(FrameStore):
         ttl: float | None = None,
         durable: bool = False,
         announce: bool = False,
-        token: int | None = None,
+        fence: Fence | None = None,
     ) -> list[Put]:
-        """As `FrameStore.put_many`, into memory or, if `durable`, into the durable tier."""
+        """As `FrameStore.put_many`, into memory or, if `durable`, into the durable tier.
+
+        `fence` proves the lease of whoever holds the source; the epoch of its route is found here.
+        """
         if durable:
             return self.durable.put_many(frames, ttl=ttl)
         results: dict[int, Put] = {}
         for source, positions in _by_source([frame.source for frame in frames]).items():
             batch = [frames[position] for position in positions]
             try:
-                puts = self._put_batch(source, batch, ttl, announce, token)
+                puts = self._put_batch(source, batch, ttl, announce, fence)
             except StaleWriterError:
                 # The source may have moved. If it is still refused, another writer holds it.
                 self._forget(source)
-                puts = self._put_batch(source, batch, ttl, announce, token)
+                puts = self._put_batch(source, batch, ttl, announce, fence)
             results.update(zip(positions, puts, strict=True))
         return [results[position] for position in range(len(frames))]
 
@@ -76,10 +88,10 @@ class Tiers(FrameStore):
         ttl: float | None = None,
         durable: bool = False,
         announce: bool = False,
-        token: int | None = None,
+        fence: Fence | None = None,
     ) -> Put:
         """As `put_many`, of one frame."""
-        return self.put_many([frame], ttl=ttl, durable=durable, announce=announce, token=token)[0]
+        return self.put_many([frame], ttl=ttl, durable=durable, announce=announce, fence=fence)[0]
 
     def get_many(self, keys: Sequence[str], *, source: str | None = None) -> list[Frame | None]:
         """As `FrameStore.get_many`."""
@@ -118,7 +130,9 @@ class Tiers(FrameStore):
         """As `FrameStore.scan`, of the cluster `local` and of the durable tier."""
         seen = set()
         memory = self.memory(source) if source else self._store(self._locator.connection(framedb_id="local"))
-        for store in (memory, self.durable):
+        for store in (memory, self._durable):
+            if store is None:
+                continue
             for key in store.scan(prefix, source=source):
                 if key not in seen:
                     seen.add(key)
@@ -145,7 +159,7 @@ class Tiers(FrameStore):
     def sources(self) -> list[str]:
         """As `FrameStore.sources`, of the cluster `local` and of the durable tier."""
         memory = self._store(self._locator.connection(framedb_id="local"))
-        return sorted({*memory.sources(), *self.durable.sources()})
+        return sorted({*memory.sources(), *(self._durable.sources() if self._durable else ())})
 
     def stats(self, source: str) -> SourceStats:
         """As `FrameStore.stats`: what is held in both tiers, and drops."""
@@ -156,6 +170,22 @@ class Tiers(FrameStore):
                 drops[reason] = drops.get(reason, 0) + number
         return SourceStats(sum(part.count for part in parts), sum(part.bytes for part in parts), drops)
 
+    # Announcing: what a publisher needs, wherever the source lives
+
+    def confirm(self, keys: Sequence[str], *, source: str | None = None) -> None:
+        """As `MemoryStore.confirm`."""
+        for of, positions in _by_source([source or source_of(key) for key in keys]).items():
+            self.memory(of).confirm([keys[position] for position in positions], source=of)
+
+    def drop(self, key: str, *, reason: str, source: str | None = None) -> bool:
+        """As `MemoryStore.drop`."""
+        of = source or source_of(key)
+        return self.memory(of).drop(key, reason=reason, source=of)
+
+    def count_drops(self, source: str, *, reason: str, number: int = 1) -> None:
+        """As `MemoryStore.count_drops`."""
+        self.memory(source).count_drops(source, reason=reason, number=number)
+
     def close(self) -> None:
         """Close every store."""
         with self._lock:
@@ -164,13 +194,14 @@ class Tiers(FrameStore):
             self._routes.clear()
         for store in stores:
             store.close()
-        self.durable.close()
+        if self._durable is not None:
+            self._durable.close()
 
     def _put_batch(
-        self, source: str, frames: list[Frame], ttl: float | None, announce: bool, token: int | None
+        self, source: str, frames: list[Frame], ttl: float | None, announce: bool, fence: Fence | None
     ) -> list[Put]:
         route = self._route(source)
-        fence = Fence(epoch=route.epoch, token=token)
+        fence = Fence(epoch=route.epoch, token=fence.token if fence else None)
         return self._store(route).put_many(frames, ttl=ttl, announce=announce, fence=fence)
 
     def _route(self, source: str) -> ClusterConnection:
@@ -185,6 +216,8 @@ class Tiers(FrameStore):
 
     def _may_be_durable(self, source: str) -> bool:
         """Whether a key of this source that is not in memory may be in the durable tier."""
+        if self._durable is None:
+            return False
         known = self._routes.get(source)
         if known is not None and not known[1].durable and time.monotonic() - known[0] > _ROUTE_AGE:
             self._forget(source)

@@ -9,11 +9,13 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from celery import bootsteps
+from celery.platforms import SecurityWarning
 
 from framedb.capture.runner import CameraRunner
 from framedb.config import read_settings
@@ -31,11 +33,15 @@ _JOB_PERIOD = 2.0  # seconds between two looks for jobs nobody was told of
 
 def main(data_dir: Path) -> None:
     """Work until standard input closes, or SIGTERM."""
-    log_as_json()
+    log_as_json(data_dir / "logs" / "worker.log")
+    # Root is what containers run as; the warning is about pickled messages, and ours are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     backends = open_backends(read_settings(), data_dir)
     app = celery_app(tasks_url(backends.settings, backends.control))
     holder = f"{socket.gethostname()}:{os.getpid()}"
-    cameras = CameraRunner(backends.cameras, backends.leases, backends.memory_of, backends.open_queue, holder=holder)
+    cameras = CameraRunner(
+        backends.cameras, backends.leases, backends.tiers, backends.cluster_of, backends.open_queue, holder=holder
+    )
     jobs = JobRunner(backends, holder)
     app.steps["worker"].add(_step("CameraStep", cameras.run, cameras.wake))
     app.steps["worker"].add(_step("JobStep", jobs.run, jobs.wake))
@@ -83,9 +89,7 @@ class JobRunner:
             self._wake.clear()
 
 
-def _step(
-    name: str, run: Callable[[threading.Event], None], wake: Callable[[], None]
-) -> type[bootsteps.StartStopStep]:
+def _step(name: str, run: Callable[[threading.Event], None], wake: Callable[[], None]) -> type[bootsteps.StartStopStep]:
     """A part of the Celery worker that runs in a thread of its own, from the worker's start to its stop."""
     stop = threading.Event()
     thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)

@@ -106,9 +106,13 @@ class Worker:
         """One delivery, to its end; False if the handler failed."""
         taken = time.monotonic()
         key, source = delivery.announcement.key, delivery.announcement.source
-        memory = self._db.memory(source)
-        memory.lease(key, seconds=self._hold, source=source)
-        frame = self._db.get(key, source=source)
+        try:
+            memory = self._db.memory(source)
+            memory.lease(key, seconds=self._hold, source=source)
+            frame = self._db.get(key, source=source)
+        except FrameDBError:
+            queue.give_back(delivery)  # it was not tried: the store is away
+            raise
 
         def tell(step: Literal["taken", "done", "gone", "failed"]) -> None:
             age = (utc_now() - frame.captured_at).total_seconds() if frame else 0.0

@@ -1,0 +1,196 @@
+"""What the pages show is what happens: every block and every example runs on a node as a user starts it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from framedb.client.http import quoted
+from tests.acceptance.conftest import UpNode, node_on, until
+from tests.documents import PAGES, ROOT, blocks, path_of_tools, run_page, sections
+from tests.engines.rabbitmq import RabbitMQ
+
+URL = "http://127.0.0.1:8000"
+BROKER_URL = "amqp://guest:guest@127.0.0.1:5672/%2F"
+ON_RABBITMQ = "rabbitmq.md"
+
+WITH_CODE = [page for page in PAGES if any(block.runs for block in blocks(page)) and page.name != ON_RABBITMQ]
+
+
+@pytest.fixture(scope="session")
+def broker_url(rabbitmq: RabbitMQ) -> str:
+    """The RabbitMQ of the session, running."""
+    if not rabbitmq.running:
+        rabbitmq.start()
+    return rabbitmq.url
+
+
+@pytest.fixture(scope="session")
+def node_on_rabbitmq(tmp_path_factory: pytest.TempPathFactory, broker_url: str) -> Iterator[UpNode]:
+    """A node whose frame queue is on RabbitMQ."""
+    with node_on(tmp_path_factory.mktemp("node-on-rabbitmq"), BROKER_URL=broker_url) as up:
+        yield up
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_shows_happens(page: Path, node: UpNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with as_a_reader(node, tmp_path, monkeypatch) as environment:
+        assert run_page(page, tmp_path, environment=environment, replace={URL: node.url}) > 0
+
+
+def test_what_the_page_about_rabbitmq_shows_happens(
+    node_on_rabbitmq: UpNode, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ROOT / "docs" / "how-to" / ON_RABBITMQ
+    with as_a_reader(node_on_rabbitmq, tmp_path, monkeypatch, BROKER_URL=broker_url) as environment:
+        replace = {URL: node_on_rabbitmq.url, BROKER_URL: broker_url}
+        assert run_page(page, tmp_path, environment=environment, replace=replace) > 0
+
+
+def test_the_example_that_puts_and_gets_runs(node: UpNode) -> None:
+    done = example(node, "put_and_get.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "removed 3"
+
+
+def test_the_example_of_the_latest_frame_finds_the_camera(
+    node: UpNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with as_a_reader(node, tmp_path, monkeypatch):
+        capture(node, "latest")
+        done = example(node, "latest_frame.py", "example:latest")
+    assert done.returncode == 0, done.stderr
+    assert "(360, 640, 3)" in done.stdout
+
+
+def test_the_example_function_is_called_with_every_frame(
+    node: UpNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with as_a_reader(node, tmp_path, monkeypatch):
+        capture(node, "score")
+        with running(node, "-m", "framedb", "work", "score:score") as worker:
+            printed = [next(iter(worker.stdout or ())) for _ in range(3)]
+    assert sum(line.startswith("example:score ") for line in printed) == 2
+    with node.connect() as db:
+        assert db.stats("example:score").count == 0
+
+
+def test_a_consumer_without_framedb_works_on_frames_and_releases_them(
+    node_on_rabbitmq: UpNode, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = node_on_rabbitmq
+    with as_a_reader(node, tmp_path, monkeypatch):
+        capture(node, "pika")
+        arguments = ("plain_pika_consumer.py", str(node.data_dir))
+        with running(node, *arguments, BROKER_URL=broker_url) as consumer, node.connect() as db:
+            lines = [next(iter(consumer.stdout or ())) for _ in range(2)]
+            assert all(line.startswith("frame:example:pika:") and line.endswith(" bytes\n") for line in lines)
+            until(lambda: db.stats("example:pika").count == 0, "the frames to be released")
+            assert db.stats("example:pika").drops == {}
+
+
+def test_the_page_about_http_names_every_route_and_no_other(node: UpNode) -> None:
+    described = urllib3.request("GET", f"{node.url}/openapi.json").json()["paths"]
+    routes = {f"{method.upper()} {path}": route for path, of in described.items() for method, route in of.items()}
+    shown = {
+        title.strip("`"): text
+        for title, text in sections(ROOT / "docs" / "reference" / "http.md").items()
+        if title.startswith("`")
+    }
+    assert set(shown) == set(routes)
+    for name, route in routes.items():
+        for parameter in route.get("parameters", []):
+            assert f"`{parameter['name']}`" in name + shown[name] or f"{{{parameter['name']}}}" in name, (
+                name,
+                parameter,
+            )
+
+
+def test_the_page_about_http_names_every_field_of_what_is_posted(node: UpNode) -> None:
+    schemas = urllib3.request("GET", f"{node.url}/openapi.json").json()["components"]["schemas"]
+    page = sections(ROOT / "docs" / "reference" / "http.md")
+    for schema, section in (("NewCamera", "`POST /v1/cameras`"), ("NewJob", "`POST /v1/jobs`")):
+        for field in schemas[schema]["properties"]:
+            assert f"`{field}`" in page[section], (schema, field)
+
+
+@contextmanager
+def as_a_reader(node: UpNode, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: str) -> Iterator[dict[str, str]]:
+    """`folder` as the one where somebody reads the page and has started the node; afterwards the node is as it was."""
+    (folder / "runtime").symlink_to(node.data_dir)
+    (folder / ".venv").symlink_to(sys.prefix)
+    environment = {**node.environment, "FRAMEDB_URL": node.url, "PATH": path_of_tools(), "COLUMNS": "120", **more}
+    with monkeypatch.context() as patch:
+        patch.chdir(folder)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        empty_queue(node)
+        before = keys(node)
+        try:
+            yield environment
+        finally:
+            remove_cameras(node)
+            empty_queue(node)
+            with node.connect() as db:
+                for source, now in keys(node).items():
+                    db.delete(*(now - before.get(source, set())), source=source)
+
+
+def remove_cameras(node: UpNode) -> None:
+    """Every camera of the node."""
+    with node.connect() as db:
+        for camera in db.node.json("GET", "/v1/cameras")["cameras"]:
+            db.node.json("DELETE", f"/v1/cameras/{quoted(camera['source'])}")
+
+
+def empty_queue(node: UpNode) -> None:
+    """Whatever an earlier test has left."""
+    with node.connect() as db, db.queue() as queue:
+        while delivery := queue.take(timeout=0.1):
+            queue.acknowledge(delivery)
+
+
+def keys(node: UpNode) -> dict[str, set[str]]:
+    """What the node holds, by source."""
+    with node.connect() as db:
+        return {source: set(db.scan(source=source)) for source in db.sources()}
+
+
+def capture(node: UpNode, camera: str) -> None:
+    """Two frames of a test pattern, announced."""
+    url = "test://testsrc2?duration=1"
+    done = node.cli("capture", url, "--site", "example", "--camera", camera, "--fps", "2", "--json")
+    assert done.returncode == 0, done.stderr
+
+
+def example(node: UpNode, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """An example, run to its end."""
+    return subprocess.run(
+        [sys.executable, name, *arguments],
+        cwd=ROOT / "examples",
+        env={**node.environment, "FRAMEDB_URL": node.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@contextmanager
+def running(node: UpNode, *arguments: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
+    """A program of the examples while it runs; stopped at the end."""
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT / "examples",
+        env={**node.environment, "FRAMEDB_URL": node.url, "PYTHONUNBUFFERED": "1", **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)

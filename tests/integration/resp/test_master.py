@@ -1,0 +1,106 @@
+"""A client that stays with the master: through pauses, deaths and moves."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from framedb.errors import StoreError, StoreFullError, StoreUnavailableError
+from framedb.resp import ClusterConnection, MasterClient, Redis, execute_many, get_into
+from tests.engines.valkey import running_valkey
+from tests.integration.resp.conftest import MortalValkey
+
+LARGE = 16 * 2**20  # bytes: more than the buffers between client and server take
+
+
+@pytest.fixture
+def master(mortal_valkey: MortalValkey) -> Iterator[MasterClient]:
+    """A client that gives up soon."""
+    client = MasterClient.fixed(mortal_valkey.endpoint, timeout=0.3, wait=0.5)
+    yield client
+    client.close()
+
+
+def read(redis: Redis) -> bytes | None:
+    """What is under `k`."""
+    buffer = bytearray(LARGE)
+    size = get_into(redis, "k", buffer)
+    return None if size is None else bytes(buffer[:size])
+
+
+def write(value: bytes) -> Callable[[Redis], list[bytes]]:
+    """Writes the value under `k`."""
+    return lambda redis: execute_many(redis, [("SET", "k", memoryview(value))])
+
+
+def test_a_server_that_hangs_is_unavailable_after_a_bounded_wait_and_back_when_it_goes_on(
+    mortal_valkey: MortalValkey, master: MasterClient
+) -> None:
+    master.run(write(b"before"))
+    mortal_valkey.pause()
+    with pytest.raises(StoreUnavailableError, match="does not answer"):
+        master.run(read)
+    mortal_valkey.go_on()
+    assert master.run(read) == b"before"
+
+
+def test_a_server_that_hangs_while_a_large_value_is_sent_is_unavailable_and_takes_it_later(
+    mortal_valkey: MortalValkey, master: MasterClient
+) -> None:
+    master.run(write(b"before"))
+    mortal_valkey.pause()
+    with pytest.raises(StoreUnavailableError):
+        master.run(write(bytes(LARGE)))
+    mortal_valkey.go_on()
+    assert master.run(read) == b"before", "half a command is none"
+    master.run(write(b"x" * LARGE), wait=15)
+    assert master.run(read, wait=15) == b"x" * LARGE
+
+
+def test_a_server_that_is_restarted_is_found_by_those_who_wait_for_it(mortal_valkey: MortalValkey) -> None:
+    master = MasterClient.fixed(mortal_valkey.endpoint, timeout=1.0, wait=30.0)
+    master.run(write(b"before"))
+    mortal_valkey.kill()
+    waiting = threading.Barrier(5)
+
+    def work(number: int) -> None:
+        waiting.wait()
+        master.run(lambda redis: execute_many(redis, [("SET", f"k{number}", b"after")]))
+
+    with ThreadPoolExecutor(4) as threads:
+        results = [threads.submit(work, number) for number in range(4)]
+        waiting.wait()
+        mortal_valkey.restart()
+        for result in results:
+            result.result(30)
+    assert master.run(read) is None
+    assert master.run(lambda redis: redis.mget([f"k{number}" for number in range(4)])) == [b"after"] * 4
+    master.close()
+
+
+def test_a_master_that_dies_is_looked_up_again(mortal_valkey: MortalValkey, tmp_path: Path) -> None:
+    folder = tmp_path / "another"
+    folder.mkdir()
+    with running_valkey(folder) as another:
+        places = iter([mortal_valkey.endpoint, another])
+        master = MasterClient(lambda: ClusterConnection("local", next(places)), timeout=1.0, wait=10.0)
+        master.run(write(b"before"))
+        mortal_valkey.kill()
+        assert master.run(read) is None
+        assert master.connection.master == another
+        master.close()
+
+
+def test_an_error_the_server_answers_is_told_and_not_waited_out(
+    mortal_valkey: MortalValkey, master: MasterClient
+) -> None:
+    master.run(lambda redis: redis.rpush("k", "a"))
+    with pytest.raises(StoreError, match="WRONGTYPE") as wrong:
+        master.run(read, wait=600)
+    assert not isinstance(wrong.value, StoreUnavailableError)
+    master.run(lambda redis: redis.config_set("maxmemory", "1mb"))
+    with pytest.raises(StoreFullError, match="maxmemory"):
+        master.run(lambda redis: redis.set("full", bytes(2_000_000)), wait=600)
+    assert "test-password" not in str(wrong.value)
