@@ -1,10 +1,10 @@
 """FrameDB: a frame store for video and AI pipelines.
 
-    import framedb
+import framedb
 
-    with framedb.connect() as db:
-        db.put("reference:gate", open("gate.jpg", "rb").read(), durable=True)
-        frame = db.latest("plant-a:gate")
+with framedb.connect() as db:
+    db.put("reference:gate", open("gate.jpg", "rb").read(), durable=True)
+    frame = db.latest("plant-a:gate")
 """
 
 from importlib import import_module
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["CameraKey", "Frame", "FrameDB", "__version__", "connect"]
 
-_HOMES = {"CameraKey": "framedb.frame", "Frame": "framedb.frame", "FrameDB": "framedb.client", "connect": "framedb.client"}
+_HOMES = {
+    "CameraKey": "framedb.frame",
+    "Frame": "framedb.frame",
+    "FrameDB": "framedb.client",
+    "connect": "framedb.client",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -61,6 +61,15 @@ def close_redis(client: Redis) -> None:
     client.connection_pool.disconnect()
 
 
+def retire_redis(client: Redis) -> None:
+    """Close the connections nobody uses: the client will not be asked for more.
+
+    Those in use have their own errors, or end well, in the threads that use them; closed under their hands they would fail in
+    ways that are no connection errors. They close with the client, when the last of these threads lets go of it.
+    """
+    client.connection_pool.disconnect(inuse_connections=False)
+
+
 def transport(client: Redis) -> str:
     """How the client's bytes travel: `unix socket PATH`, or `tcp HOST:PORT`."""
     address = client.connection_pool.connection_kwargs

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from framedb.resp.connection import Redis, close_redis, is_lost_master, open_redis, translated
+from framedb.resp.connection import Redis, close_redis, is_lost_master, open_redis, retire_redis, translated
 from framedb.resp.endpoint import ClusterConnection, Endpoint
 from framedb.resp.sentinel import ask_sentinels
 
@@ -88,7 +88,7 @@ class MasterClient:
             if self._connection is None:
                 self._connection = self._locate()
                 if self._redis is not None:
-                    close_redis(self._redis)
+                    retire_redis(self._redis)
                     self._redis = None
             if self._redis is None:
                 self._redis = open_redis(self._connection.master, timeout=self._timeout)
@@ -99,7 +99,7 @@ class MasterClient:
         with self._lock:
             if self._redis is not client:
                 return  # another thread was here first
-            close_redis(client)
+            retire_redis(client)
             self._redis = None
             connection = self._connection
             if connection is None:
