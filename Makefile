@@ -17,7 +17,8 @@ help:
 
 # Each stamp holds what was installed, so that a change of pyproject.toml installs anew.
 $(VENV)/node: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+	  { echo "Python's venv is missing: install it (Debian: apt install python3-venv), then again"; rm -rf $(VENV); exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[node]'
 	@touch $@
 
@@ -27,7 +28,7 @@ $(VENV)/clip: $(VENV)/node
 
 $(VENV)/dev: $(VENV)/clip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test --group lint
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test --group lint --group bench
 	@touch $@
 
 demo: $(VENV)/clip

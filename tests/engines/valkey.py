@@ -18,13 +18,15 @@ PASSWORD = "test-password"
 
 
 @contextmanager
-def running_valkey(folder: Path, *, maxmemory: str = "256mb", port: int | None = None) -> Iterator[Endpoint]:
+def running_valkey(
+    folder: Path, *, maxmemory: str = "256mb", port: int | None = None, binary: str | None = None
+) -> Iterator[Endpoint]:
     """A Valkey that persists nothing, with a password, on a Unix socket and a loopback port."""
     port = port or free_port()
     uds = folder / "valkey.sock"
     log = folder / "valkey.log"
     process = subprocess.Popen(
-        [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(uds),
+        [binary or str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(uds),
          "--save", "", "--dir", str(folder), "--logfile", str(log), "--maxmemory", maxmemory,
          "--requirepass", PASSWORD, "--enable-debug-command", "local"],
     )  # fmt: skip

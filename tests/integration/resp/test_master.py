@@ -1,14 +1,16 @@
 """A client that stays with the master: through pauses, deaths and moves."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from framedb.errors import StoreError, StoreFullError, StoreUnavailableError
-from framedb.resp import ClusterConnection, MasterClient, Redis, execute_many, get_into
+from framedb.resp import ClusterConnection, MasterClient, Redis, close_redis, execute_many, get_into, open_redis
 from tests.engines.valkey import running_valkey
 from tests.integration.resp.conftest import MortalValkey
 
@@ -77,6 +79,34 @@ def test_a_server_that_is_restarted_is_found_by_those_who_wait_for_it(mortal_val
             result.result(30)
     assert master.run(read) is None
     assert master.run(lambda redis: redis.mget([f"k{number}" for number in range(4)])) == [b"after"] * 4
+    master.close()
+
+
+def test_a_thread_that_loses_its_line_does_not_cut_the_lines_of_others(mortal_valkey: MortalValkey) -> None:
+    master = MasterClient.fixed(mortal_valkey.endpoint, timeout=30.0, wait=30.0)
+    tries: list[str] = []
+
+    def wait_for(name: str) -> list[Any]:
+        def operation(redis: Redis) -> list[Any]:
+            tries.append(name)
+            return execute_many(redis, [("BLPOP", name, 20)])
+
+        return master.run(operation)
+
+    other = open_redis(mortal_valkey.endpoint)
+    with ThreadPoolExecutor(2) as threads:
+        results = [threads.submit(wait_for, name) for name in ("a", "b")]
+        while other.info("clients")["blocked_clients"] < 2:
+            time.sleep(0.01)
+        cut = next(client["id"] for client in other.client_list() if client["cmd"] == "blpop")
+        other.client_kill_filter(_id=cut)
+        while len(tries) < 3 or other.info("clients")["blocked_clients"] < 2:
+            time.sleep(0.01)
+        other.rpush("a", "1")
+        other.rpush("b", "2")
+        assert [result.result(20) for result in results] == [[[b"a", b"1"]], [[b"b", b"2"]]]
+    assert len(tries) == 3, "only the one that was cut tried again"
+    close_redis(other)
     master.close()
 
 
