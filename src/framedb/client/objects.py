@@ -10,10 +10,7 @@ from framedb.client.http import NodeClient, quoted
 from framedb.errors import BufferTooSmallError, NotFoundError
 from framedb.frame import Frame, check_key, check_source, from_microseconds, to_microseconds
 from framedb.stores.base import FrameStore, Put, SourceStats
-from framedb.stores.description import describe, described
-
-DESCRIPTION_HEADER = "X-FrameDB-Frame"
-"""Carries what is known about a frame's bytes, as JSON."""
+from framedb.stores.description import DESCRIPTION_HEADER, describe, described
 
 
 class HTTPStore(FrameStore):

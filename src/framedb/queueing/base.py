@@ -1,7 +1,7 @@
 """`FrameQueue`: how the keys of frames reach workers. One contract suite holds for every backend."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -130,7 +130,3 @@ class FrameQueue(ABC):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-QueueFactory = Callable[[], FrameQueue]
-"""Opens one more connection to the same queue: each thread has its own."""

@@ -1,10 +1,9 @@
 """Choosing the backend of the frame queue by its URL."""
 
-from functools import partial
 from urllib.parse import urlsplit
 
 from framedb.errors import InvalidSettingError
-from framedb.queueing.base import FRAME_QUEUE, Bounds, FrameQueue, QueueFactory
+from framedb.queueing.base import FRAME_QUEUE, Bounds, FrameQueue
 from framedb.queueing.control import Control
 from framedb.queueing.streams import StreamsQueue
 
@@ -39,27 +38,4 @@ def open_queue(
         ) from exc
     return AMQPQueue(
         broker_url, control, name=name, hold=hold, max_deliveries=max_deliveries, bounds=bounds, timeout=timeout
-    )
-
-
-def queue_factory(
-    control: Control,
-    *,
-    broker_url: str | None = None,
-    name: str = FRAME_QUEUE,
-    hold: float = 10.0,
-    max_deliveries: int = 5,
-    bounds: Bounds | None = None,
-    timeout: float = 5.0,
-) -> QueueFactory:
-    """Opens queues with the arguments of `open_queue`, one per thread."""
-    return partial(
-        open_queue,
-        control,
-        broker_url=broker_url,
-        name=name,
-        hold=hold,
-        max_deliveries=max_deliveries,
-        bounds=bounds,
-        timeout=timeout,
     )

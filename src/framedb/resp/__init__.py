@@ -4,7 +4,7 @@ Here: how bytes reach a server of that protocol, and how its failures become Fra
 and nowhere else. Not here: what the keys mean (`stores`, `queueing`), or which server to talk to (`routing`, `clusters`).
 """
 
-from framedb.resp.connection import Redis, close_redis, open_redis, open_redis_url, translated, transport
+from framedb.resp.connection import Redis, close_redis, open_redis, parse_redis_url, translated, transport
 from framedb.resp.endpoint import ClusterConnection, Endpoint
 from framedb.resp.fast import execute_many, get_into, transaction
 from framedb.resp.master import MasterClient
@@ -20,7 +20,7 @@ __all__ = [
     "execute_many",
     "get_into",
     "open_redis",
-    "open_redis_url",
+    "parse_redis_url",
     "transaction",
     "translated",
     "transport",

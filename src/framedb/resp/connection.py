@@ -37,11 +37,6 @@ def open_redis(endpoint: Endpoint, *, timeout: float = 5.0, verify: bool = True)
     return _client(_TCPConnection, endpoint, timeout, host=endpoint.host, port=endpoint.port)
 
 
-def open_redis_url(url: str, *, timeout: float = 5.0) -> Redis:
-    """A client of the server a `redis://` or `unix://` URL names."""
-    return open_redis(parse_redis_url(url), timeout=timeout)
-
-
 def parse_redis_url(url: str) -> Endpoint:
     """The endpoint in `redis://[user][:password]@host:port/0` or `unix://[user][:password]@/path`."""
     parts = urlsplit(url)

@@ -67,11 +67,6 @@ class MasterClient:
                 logger.debug("lost the master of %s: %s", self, exc)
             time.sleep(_PAUSE)
 
-    def refresh(self) -> None:
-        """Ask again where the cluster is, with the next operation."""
-        with self._lock:
-            self._connection = None
-
     def close(self) -> None:
         """Close all connections."""
         with self._lock:

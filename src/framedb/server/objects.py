@@ -15,11 +15,9 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from framedb.errors import InvalidInputError, NotFoundError
 from framedb.frame import Frame
 from framedb.node import Backends
-from framedb.stores.description import describe, described
+from framedb.stores.description import DESCRIPTION_HEADER, describe, described
 from framedb.stores.sql_rows import Stored
 
-DESCRIPTION_HEADER = "X-FrameDB-Frame"
-"""What is known about the bytes, as JSON."""
 _PAGE = 1000
 
 

@@ -9,6 +9,9 @@ from typing_extensions import Buffer
 from framedb.errors import InvalidFrameError
 from framedb.frame import Frame, from_microseconds, to_microseconds
 
+DESCRIPTION_HEADER = "X-FrameDB-Frame"
+"""Carries a description beside the bytes, over HTTP."""
+
 _PLAIN = ("key", "source", "encoding", "width", "height", "pts", "keyframe", "corrupt", "dtype")
 
 

@@ -5,9 +5,10 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +16,7 @@ from framedb.client import FrameDB
 from framedb.errors import FrameDBError, InvalidInputError
 from framedb.frame import Frame, utc_now
 from framedb.queueing.base import Delivery, FrameQueue
+from framedb.worker.hold import Holder
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,10 @@ Handler: TypeAlias = Callable[[Frame], Any]
 """What works on a frame. It is done when it returns; when it raises, the frame is tried again, and set aside in the end."""
 
 _TAKE_TIMEOUT = 1.0  # seconds: how long a worker that is asked to stop may still wait for a frame
-_LONGEST_PAUSE = 5.0  # seconds between attempts while a server is away, and after a handler failed
+_SHORTEST_PAUSE, _LONGEST_PAUSE = (
+    0.1,
+    5.0,
+)  # seconds between attempts while a server is away, and after a handler failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +87,26 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. Servers that go away are waited for; what is in hand is finished first."""
-        pause = 0.1
-        queue: FrameQueue | None = None
-        try:
+        pause = _SHORTEST_PAUSE
+        with ExitStack() as stack:
+            queue: FrameQueue | None = None
             while not stop.is_set():
                 try:
-                    queue = queue or self._open_queue()
+                    if queue is None:
+                        queue = stack.enter_context(self._open_queue())
+                        holder = stack.enter_context(Holder(partial(self._renew, queue), hold=self._hold))
                     delivery = queue.take(timeout=_TAKE_TIMEOUT)
-                    if delivery is not None and not self._work(queue, delivery):
-                        stop.wait(pause)
-                        pause = min(2 * pause, _LONGEST_PAUSE)
-                    else:
-                        pause = 0.1
+                    worked = delivery is None or self._work(queue, holder, delivery)
                 except FrameDBError as exc:
                     logger.warning("waiting: %s", exc, extra={"seconds": pause})
+                    worked = False
+                if worked:
+                    pause = _SHORTEST_PAUSE
+                else:
                     stop.wait(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
-        finally:
-            if queue is not None:
-                queue.close()
 
-    def _work(self, queue: FrameQueue, delivery: Delivery) -> bool:
+    def _work(self, queue: FrameQueue, holder: Holder, delivery: Delivery) -> bool:
         """One delivery, to its end; False if the handler failed."""
         taken = time.monotonic()
         key, source = delivery.announcement.key, delivery.announcement.source
@@ -127,7 +131,7 @@ class Worker:
             return True
         tell("taken")
         try:
-            with self._held(queue, delivery):
+            with holder.holding(delivery):
                 self._handler(frame)
         except Exception:
             logger.exception("the handler failed", extra={"key": key, "attempt": delivery.attempt})
@@ -142,30 +146,16 @@ class Worker:
         tell("done")
         return True
 
-    @contextmanager
-    def _held(self, queue: FrameQueue, delivery: Delivery) -> Iterator[None]:
-        """The delivery is renewed by another thread as long as the block runs."""
-        over = threading.Event()
+    def _renew(self, queue: FrameQueue, delivery: Delivery) -> None:
         announcement = delivery.announcement
-
-        def renew() -> None:
-            while not over.wait(self._hold / 3):
-                try:
-                    if not queue.renew(delivery):
-                        logger.warning("the frame went to another worker meanwhile", extra={"key": announcement.key})
-                        return
-                    memory = self._db.memory(announcement.source)
-                    memory.lease(announcement.key, seconds=self._hold, source=announcement.source)
-                except FrameDBError as exc:
-                    logger.warning("could not renew the hold: %s", exc, extra={"key": announcement.key})
-
-        thread = threading.Thread(target=renew, name="renew", daemon=True)
-        thread.start()
         try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+            if queue.renew(delivery):
+                memory = self._db.memory(announcement.source)
+                memory.lease(announcement.key, seconds=self._hold, source=announcement.source)
+            else:
+                logger.warning("the frame went to another worker meanwhile", extra={"key": announcement.key})
+        except FrameDBError as exc:
+            logger.warning("could not renew the hold: %s", exc, extra={"key": announcement.key})
 
 
 def load_handler(path: str) -> Handler:

@@ -7,7 +7,7 @@ import pytest
 
 from framedb.errors import InvalidSettingError
 from framedb.queueing.amqp import AMQPQueue
-from framedb.queueing.opening import open_queue, queue_factory
+from framedb.queueing.opening import open_queue
 from framedb.queueing.streams import StreamsQueue
 from framedb.resp import Endpoint
 
@@ -30,12 +30,6 @@ def test_any_other_url_is_refused_without_showing_its_password(url: str) -> None
     with pytest.raises(InvalidSettingError, match="amqp://") as caught:
         open_queue(NOWHERE, broker_url=url)
     assert "hidden" not in str(caught.value)
-
-
-def test_a_factory_opens_another_queue_each_time() -> None:
-    factory = queue_factory(NOWHERE)
-    with factory() as first, factory() as second:
-        assert first is not second
 
 
 def test_streams_do_without_the_amqp_library() -> None:
