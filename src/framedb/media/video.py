@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 from av import Packet, VideoFrame
@@ -25,6 +25,8 @@ from framedb.media.sparse import SparseDecoder
 from framedb.media.translate import translated
 
 _MAX_UNTIMED = 3
+# PyAV 18, the last one for Python 3.11, refuses a file for a title in another encoding; 19 does not, and has no such option.
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if av.__version__.startswith("18.") else {}
 _TOO_BROKEN = 300  # packets in a row without one picture: this is not going to be a video any more
 
 
@@ -40,9 +42,13 @@ def open_video(url: str, *, open_timeout: float = 10.0, read_timeout: float = 10
     try:
         # FFmpeg's deadline holds for connecting, and once more for finding the streams.
         container = av.open(
-            source.target, "r", format=source.format, options=source.options, timeout=(open_timeout / 2, read_timeout),
-            metadata_errors="replace",
-        )  # fmt: skip
+            source.target,
+            "r",
+            format=source.format,
+            options=source.options,
+            timeout=(open_timeout / 2, read_timeout),
+            **_LENIENT,
+        )
     except FFmpegError as exc:
         # An interrupted RTSP handshake ends as "invalid data": the clock knows better.
         late = source.live and time.monotonic() - began >= open_timeout / 2

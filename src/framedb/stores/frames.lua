@@ -45,7 +45,7 @@ local function forget(p, key, row)
   redis.call('ZREM', p .. 'out', key)
   redis.call('HDEL', p .. 'm', key)
   redis.call('HINCRBY', p .. 's', 'count', -1)
-  redis.call('HINCRBY', p .. 's', 'bytes', -size_of(row))
+  redis.call('HINCRBY', p .. 's', 'bytes', 0 - size_of(row))  -- not -size: of 0 that is "-0", which Redis 7.0 refuses
 end
 
 -- Rows past their expiry. One that is still here was never acknowledged, so it counts, once.
