@@ -6,9 +6,7 @@ from datetime import datetime
 from framedb.frame import from_microseconds
 
 _STEP = 1.0  # seconds: a clock that is off by more was set, or the stream began anew
-_WINDOW = (
-    60.0  # seconds over which the quickest packet is looked for: two clocks drift apart by about a ms in that time
-)
+_WINDOW = 60.0  # seconds over which the quickest packet is looked for: two clocks drift by about a ms in that time
 
 
 class LiveClock:

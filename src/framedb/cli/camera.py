@@ -4,6 +4,7 @@ from typing import Annotated
 from urllib.parse import quote
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from framedb.cli.output import console, database, print_json
@@ -59,14 +60,14 @@ def list_cameras(json: Json = False) -> None:
         health = each["health"]
         drops = sum(health.get("drops", {}).values())
         table.add_row(
-            each["source"],
+            escape(each["source"]),
             health["state"],
             f"{health.get('fps', 0):.1f}",
             str(health.get("frames", 0)),
             (health.get("last_frame_at") or "-")[:19],
             str(health.get("reconnects", 0)),
             str(drops),
-            each["url"],
+            escape(each["url"]),
         )
     console.print(table)
     for each in cameras:

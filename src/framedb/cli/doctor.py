@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from framedb.cli.output import console, failures, print_json, size
@@ -46,7 +47,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON, for pr
     else:
         table = Table(box=None, show_header=False, pad_edge=False)
         for name, ok, what in results:
-            table.add_row("[green]ok[/]" if ok else "[bold red]wrong[/]", name, what)
+            table.add_row("[green]ok[/]" if ok else "[bold red]wrong[/]", name, escape(what))
         console.print(table)
     if not good:
         raise typer.Exit(1)

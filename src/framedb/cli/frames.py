@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from framedb.cli.output import console, database, fail, print_json, size
@@ -89,7 +90,7 @@ def ls(
             table = Table("source", "frames", "size", "dropped", box=None, pad_edge=False)
             for name, of in stats.items():
                 drops = ", ".join(f"{number} {reason}" for reason, number in sorted(of.drops.items()))
-                table.add_row(name, str(of.count), size(of.bytes), drops or "-")
+                table.add_row(escape(name), str(of.count), size(of.bytes), drops or "-")
             console.print(table)
             return
         keys = list(islice(db.scan(prefix, source=source), limit + 1))

@@ -18,9 +18,7 @@ from framedb.resp.connection import is_missing_function
 logger = logging.getLogger(__name__)
 
 _LIBRARY = (files("framedb.queueing") / "streams.lua").read_text()
-_LONGEST_BLOCK = (
-    0.5  # seconds one read may block: what another worker gives back is found this soon, by an idle one too
-)
+_LONGEST_BLOCK = 0.5  # seconds one read may block: what another worker gives back is found this soon
 _SWEEP_EVERY = 60.0  # seconds between two looks for consumers that are gone; each queue looks by itself
 _SILENT = 600.0  # seconds after which a consumer that holds nothing is taken off the group's list
 _NO_CURSOR = b"0-0"

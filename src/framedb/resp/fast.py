@@ -14,12 +14,8 @@ from framedb.errors import BufferTooSmallError
 from framedb.resp.connection import Redis
 
 _LONGEST_HEADER = len(b"$536870912\r\n")
-_COPY_CUTOFF_BYTES = (
-    6_000  # from here on a value is sent from where it lies: below, copying is cheaper than one more piece
-)
-_PIECES = (
-    32  # handed to one `sendmsg`: more than a socket's buffer takes at once, and far from the system's limit of 1024
-)
+_COPY_CUTOFF_BYTES = 6_000  # larger values are sent from where they lie; below, a copy is cheaper than one more piece
+_PIECES = 32  # handed to one `sendmsg`: more than a socket's buffer takes at once, far from the system's limit of 1024
 
 Command = tuple[Any, ...]
 

@@ -18,9 +18,8 @@ class Holder:
 
     def __init__(self, renew: Callable[[Delivery], None], *, hold: float) -> None:
         self._renew = renew
-        self._period = (
-            hold / 6
-        )  # what is taken between two looks is renewed at the second one, a third of its hold later
+        # What is taken between two looks is renewed at the second one: a third of its hold later at most.
+        self._period = hold / 6
         self._lock = threading.Lock()
         self._delivery: Delivery | None = None
         self._since = 0.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from framedb.cli.demo.clip import default_clip
@@ -213,7 +214,7 @@ def _print_outcome(outcome: Outcome, kept: Path | None) -> None:
         rows.append(("capture to worker", f"p50 {statistics.median(waits) * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"))
     rows.append(("extracted", f"{outcome.extracted} frames of the video, {size(outcome.extracted_bytes)}, durable"))
     if outcome.job_error:
-        rows.append(("job", f"[bold red]{outcome.job_error}[/]"))
+        rows.append(("job", f"[bold red]{escape(outcome.job_error)}[/]"))
     rows += [(("they lie in" if n == 0 else ""), place) for n, place in enumerate(outcome.places)]
     if kept:
         rows.append(("kept", str(kept)))
