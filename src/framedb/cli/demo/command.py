@@ -188,7 +188,7 @@ def _progress(db: "FrameDB", tally: "Tally", sources: list[str], job_id: str, st
         table.add_column(column)
     for each in db.node.json("GET", "/v1/cameras")["cameras"]:
         health = each["health"]
-        error = redacted(health.get("last_error") or "")[:60]
+        error = escape(redacted(health.get("last_error") or "")[:60])
         table.add_row(
             each["source"], health["state"], f"{health.get('fps', 0):.1f}", str(health.get("frames", 0)), error
         )
