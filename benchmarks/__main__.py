@@ -41,7 +41,7 @@ def main() -> None:
 
 def run(names: Sequence[str], *, rounds: int, as_json: bool) -> None:
     """Measure the comparisons of these files, and print them as a table or as JSON."""
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 180)  # a pipe has room for whole lines
     figures: list[Figure] = []
     with running_target() as target:
         for name in names:

@@ -144,6 +144,21 @@ def test_a_frame_survives_the_death_of_its_worker(fresh: UpNode) -> None:
             assert second.steps("done")[0]["attempt"] == 2
 
 
+def test_no_frame_is_lost_while_workers_are_killed_again_and_again(fresh: UpNode, soak: int) -> None:
+    announced: list[str] = []
+    with fresh.connect() as db, db.queue() as queue:
+        for _ in range(soak or 3):
+            before = len(set(done(fresh)))
+            worker = WorkProcess(fresh, "done")
+            announced += [frame.key for frame in publish(db, queue, 50)]
+            until(lambda before=before: len(set(done(fresh))) > before + 5, "the worker to be at work")  # type: ignore[misc]
+            worker.end(signal.SIGKILL)
+        with working(fresh, "done"):
+            until(lambda: queue.depth() == 0, "another worker to finish", seconds=60)
+        assert set(done(fresh)) == set(announced)
+        assert db.stats("plant-a:gate").drops == {}
+
+
 def test_a_slow_frame_is_not_worked_on_twice(fresh: UpNode) -> None:
     with fresh.connect() as db, db.queue() as queue, working(fresh, "slow"), working(fresh, "slow"):
         (frame,) = publish(db, queue, 1)
