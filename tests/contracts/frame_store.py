@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from framedb.errors import BufferTooSmallError, FrameDBError, InvalidFrameError, InvalidKeyError
+from framedb.errors import BufferTooSmallError, FrameDBError, InvalidFrameError, InvalidInputError, InvalidKeyError
 from framedb.frame import MAX_KEY_BYTES, NO_SOURCE, CameraKey, Frame, parse_key, source_of
 from framedb.stores.base import KEEP, FrameStore, SourceStats
 
@@ -546,6 +546,12 @@ class FrameStoreContract:
         assert [frame.key for frame in store.range(SOURCE, START, START + timedelta(minutes=1))] == [keeps.key]
         assert list(store.scan("frame:")) == [keeps.key]
         assert plain_bytes(store.get(keeps.key)) == b"keeps"
+
+    @pytest.mark.parametrize("ttl", [0, -1.0, float("nan"), -KEEP])
+    def test_a_time_to_live_that_is_none_is_refused_and_nothing_is_stored(self, store: FrameStore, ttl: float) -> None:
+        with pytest.raises(InvalidInputError):
+            store.put(camera_frame(), ttl=ttl)
+        assert list(store.scan()) == []
 
     def test_an_expired_frame_is_counted_once_as_a_drop(self, store: FrameStore) -> None:
         store.put(camera_frame(0), ttl=0.05)

@@ -35,8 +35,6 @@ def put(
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as exc:
         raise fail(f"cannot read {file}: {exc.strerror}") from exc
-    if ttl is not None and not ttl > 0:
-        raise fail(f"a ttl of {ttl:g} s is not possible: give more than 0")
     with database() as db:
         result = db.put(key, data, source=source, durable=durable, ttl=ttl)
         if not result:

@@ -1,7 +1,6 @@
 """`/v1/objects`: durable frames over HTTP, streamed both ways."""
 
 import json
-import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any
@@ -38,8 +37,6 @@ def objects_router(node: Backends) -> APIRouter:
     @router.put("/{key:any}", status_code=201)
     async def put(request: Request, key: str, ttl: float | None = None) -> dict[str, str]:
         """Store the body under the key; answered when it is on disk."""
-        if ttl is not None and not (ttl > 0 or math.isinf(ttl)):
-            raise InvalidInputError(f"ttl {ttl} is not possible: give seconds, more than 0")
         frame = _description(request, key)
         body = request.stream()
 

@@ -9,6 +9,7 @@ from typing import Self
 
 from typing_extensions import Buffer
 
+from framedb.errors import InvalidInputError
 from framedb.frame import Frame
 
 KEEP = float("inf")
@@ -39,6 +40,13 @@ class SourceStats:
     """Frames that went unacknowledged, by reason."""
 
 
+def check_ttl(ttl: float) -> float:
+    """`ttl` itself, if it is a time to live in seconds. Raises InvalidInputError otherwise."""
+    if not ttl > 0:
+        raise InvalidInputError(f"a time to live of {ttl} seconds is not possible: give more than 0, or KEEP")
+    return ttl
+
+
 class FrameStore(ABC):
     """Keeps frames by key, and by source and capture time.
 
@@ -49,7 +57,7 @@ class FrameStore(ABC):
     def put(self, frame: Frame, *, ttl: float | None = None) -> Put:
         """Store one frame, over any earlier one of its key. `ttl` is in seconds: None means the source's default.
 
-        Raises InvalidKeyError, StoreFullError, StaleWriterError.
+        Raises InvalidKeyError, InvalidInputError for a TTL that is not positive, StoreFullError, StaleWriterError.
         """
         return self.put_many([frame], ttl=ttl)[0]
 

@@ -30,7 +30,7 @@ from framedb.errors import InvalidFrameError, StaleWriterError, StoreError, Stor
 from framedb.frame import NO_SOURCE, Frame, check_key, check_source, source_of, to_microseconds
 from framedb.resp import MasterClient, Redis, execute_many, get_into, transaction, transport
 from framedb.resp.connection import is_missing_function, is_out_of_memory, is_server_error
-from framedb.stores.base import FrameStore, Put, SourceStats
+from framedb.stores.base import FrameStore, Put, SourceStats, check_ttl
 from framedb.stores.policy import SourcePolicy
 from framedb.stores.row import pack_row, unpack_row
 
@@ -86,7 +86,7 @@ class MemoryStore(FrameStore):
                 raise InvalidFrameError(
                     f"{frame.key} has {frame.nbytes} bytes; in memory at most {LARGEST_FRAME_BYTES}: store it as durable"
                 )
-        ttl_ms = _DEFAULT_TTL if ttl is None else 0 if isinf(ttl) else max(1, round(ttl * 1000))
+        ttl_ms = _DEFAULT_TTL if ttl is None else 0 if isinf(check_ttl(ttl)) else max(1, round(ttl * 1000))
         results: dict[int, Put] = {}
         for positions in _batches(frames):
             batch = [frames[position] for position in positions]

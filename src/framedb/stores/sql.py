@@ -20,7 +20,7 @@ from framedb.errors import BufferTooSmallError, InvalidInputError, StoreError
 from framedb.frame import Frame, to_microseconds
 from framedb.registry.engine import open_engine, reading, translated, write
 from framedb.registry.types import DatabaseNow
-from framedb.stores.base import KEEP, FrameStore, Put, SourceStats
+from framedb.stores.base import KEEP, FrameStore, Put, SourceStats, check_ttl
 from framedb.stores.chunks import CHUNKS_PER_COMMIT, Chunk, batched, cut, regroup
 from framedb.stores.sql_reading import VISIBLE, FrameStream, first_of, load, of_source, read_into, row_of
 from framedb.stores.sql_rows import (
@@ -358,7 +358,5 @@ class SQLStore(FrameStore):
 
     def _lifetime(self, ttl: float | None) -> int | None:
         """Microseconds, or None for ever."""
-        seconds = self._default_ttl if ttl is None else ttl
-        if not seconds > 0:
-            raise InvalidInputError(f"a time to live of {seconds} seconds: give a positive number, or KEEP")
+        seconds = check_ttl(self._default_ttl if ttl is None else ttl)
         return None if isinf(seconds) else round(seconds * 1_000_000)

@@ -133,7 +133,7 @@ def test_what_is_not_there_is_a_404_that_names_it(served: Served) -> None:
     [
         ("/v1/objects/fdb:x", {}, "FrameDB's own"),
         ("/v1/objects/" + "x" * 1025, {}, "1025 bytes"),
-        ("/v1/objects/x?ttl=-1", {}, "ttl -1.0 is not possible"),
+        ("/v1/objects/x?ttl=-1", {}, "time to live of -1.0 seconds is not possible"),
         ("/v1/objects/x?ttl=soon", {}, "ttl"),
         ("/v1/objects/x", {"X-FrameDB-Frame": "{"}, "no JSON"),
         ("/v1/objects/x", {"X-FrameDB-Frame": "[]"}, "JSON object"),

@@ -25,6 +25,7 @@ from framedb.resp.sentinel import MASTER_NAME
 
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's own limit is 107, and Valkey refuses to start beyond it
 _SENTINEL_PORT = 26379
+_PORTS_TRIED = 5  # by one server: others may start at the same moment, and find the same port free
 DOWN_AFTER_MS = 1000
 """Milliseconds of silence after which a sentinel calls a master down."""
 
@@ -149,7 +150,14 @@ class LocalDriver:
                     return running, True
             server.stop(known)
             preferred_port = known.port
-        return server.start(wanted(server.free_port(preferred_port))), False
+        for _ in range(_PORTS_TRIED):
+            port = server.free_port(preferred_port)
+            try:
+                return server.start(wanted(port)), False
+            except EngineError:
+                if server.free_port(port) == port:
+                    raise  # it was not for the port: nobody else has taken it meanwhile
+        raise EngineError(f"every port from {preferred_port} on is taken the moment it is found free: try again")
 
     def _secret(self, name: str) -> str:
         path = self.data_dir / "secrets" / name
