@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -144,6 +145,18 @@ def test_a_taken_port_means_the_next_free_one(driver: LocalDriver, spec: Cluster
         assert second.sentinel.spec.port != first.sentinel.spec.port
     finally:
         other.stop_member(spec)
+
+
+def test_nodes_that_start_at_the_same_moment_find_ports_of_their_own(spec: ClusterSpec, tmp_path: Path) -> None:
+    drivers = [LocalDriver(tmp_path / name) for name in ("a", "b", "c")]
+    try:
+        with ThreadPoolExecutor(len(drivers)) as pool:
+            members = list(pool.map(lambda driver: driver.start_member(spec), drivers))
+        assert len({member.valkey.spec.port for member in members}) == len(drivers)
+        assert len({member.sentinel.spec.port for member in members}) == len(drivers)
+    finally:
+        for driver in drivers:
+            driver.stop_member(spec)
 
 
 def test_without_the_wheel_a_server_on_path_is_used(
