@@ -14,8 +14,8 @@ from framedb.client.objects import HTTPStore
 from framedb.config import Settings, read_settings
 from framedb.errors import InvalidSettingError
 from framedb.frame import Frame, guess_encoding, parse_key, source_of, utc_now
-from framedb.queueing.base import Bounds, FrameQueue
-from framedb.queueing.opening import open_queue
+from framedb.queueing.base import FrameQueue
+from framedb.queueing.opening import open_queue, queue_options
 from framedb.resp import ClusterConnection
 from framedb.resp.connection import parse_redis_url
 from framedb.stores.base import Put, SourceStats
@@ -50,7 +50,7 @@ class FrameDB:
     ) -> None:
         """`alone` is the one server to use where there is no node: then nothing is durable."""
         self.node = node
-        self._settings = settings or Settings()
+        self._settings = settings or read_settings()
         self._locator: Locator = FixedLocator(alone) if alone else HTTPLocator(node)
         self._tiers = Tiers(
             self._locator,
@@ -144,9 +144,7 @@ class FrameDB:
         connection = self.connection()
         if connection.control is None:
             raise InvalidSettingError("the frame queue needs a node, or REDIS_URL beside FRAMES_REDIS_URL")
-        settings = self._settings
-        bounds = Bounds(settings.queue_max_length, settings.queue_policy)
-        given = {"hold": settings.hold, "max_deliveries": settings.max_deliveries, "bounds": bounds, **options}
+        given = {**queue_options(self._settings), **options}
         return open_queue(connection.control, broker_url=connection.broker_url, **given)
 
     def close(self) -> None:

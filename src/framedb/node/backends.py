@@ -15,8 +15,8 @@ from framedb.config import Settings
 from framedb.extraction.jobs import Jobs
 from framedb.placement.connections import Connections
 from framedb.placement.placement import Placement
-from framedb.queueing.base import Bounds, FrameQueue
-from framedb.queueing.opening import open_queue
+from framedb.queueing.base import FrameQueue
+from framedb.queueing.opening import open_queue, queue_options
 from framedb.queueing.tasks import TaskSender
 from framedb.registry import Leases, open_engine, sqlite_url
 from framedb.resp import Endpoint
@@ -50,14 +50,8 @@ class Backends:
 
     def open_queue(self, **options: Any) -> FrameQueue:
         """One more connection to the frame queue, for one thread."""
-        settings = self.settings
-        bounds = Bounds(settings.queue_max_length, settings.queue_policy)
-        given = {"hold": settings.hold, "max_deliveries": settings.max_deliveries, "bounds": bounds, **options}
-        return open_queue(self.control, broker_url=broker_url(settings), **given)
-
-    def cluster_of(self, source: str) -> str:
-        """The name of the cluster that holds the source now."""
-        return self.placement.connection(source=source).cluster
+        given = {**queue_options(self.settings), **options}
+        return open_queue(self.control, broker_url=broker_url(self.settings), **given)
 
     def close(self) -> None:
         """Close everything, the registry last."""
@@ -97,8 +91,7 @@ def open_backends(settings: Settings, data_dir: Path, *, registry: Engine | None
     placement = Placement(routing, connections, default=default)
 
     def superseded(source: str, keys: list[str]) -> None:
-        cluster = placement.connection(source=source).cluster
-        connections.memory(cluster).delete_many(keys, source=source)
+        connections.memory(placement.cluster_of(source)).delete_many(keys, source=source)
 
     durable = DurableTier(
         _open_durable(settings, data_dir),

@@ -10,6 +10,8 @@ from framedb.resp import ClusterConnection
 from framedb.routing import Route, SQLLocator
 from framedb.stores.policy import SourcePolicy
 
+_FIRST = "local"  # the cluster a fresh node has
+
 
 class Placement:
     """Places sources, and answers how they are reached: the node's side of `tiering.Locator`."""
@@ -23,9 +25,15 @@ class Placement:
     def connection(self, *, source: str | None = None, framedb_id: str | None = None) -> ClusterConnection:
         """How to reach the cluster of a source, or of a name. A source nobody knows yet is placed."""
         if source is None or source == NO_SOURCE:
-            return self._connections.to(framedb_id or "local")
+            return self._connections.to(framedb_id or _FIRST)
         route = self._routing.route(source) or self.place(source)
-        return self._connections.to(route.cluster or "local", epoch=route.epoch, durable=route.durable)
+        return self._connections.to(route.cluster or _FIRST, epoch=route.epoch, durable=route.durable)
+
+    def cluster_of(self, source: str) -> str:
+        """The name of the source's cluster, from the registry alone. A source nobody knows yet is placed."""
+        if source == NO_SOURCE:
+            return _FIRST
+        return (self._routing.route(source) or self.place(source)).cluster or _FIRST
 
     def place(self, source: str, policy: SourcePolicy | None = None, *, durable: bool | None = None) -> Route:
         """The route of the source, with this policy from now on (None: as it was, or the default), on a cluster."""
@@ -33,7 +41,7 @@ class Placement:
         metadata = dict(known.metadata) if known else {}
         if policy is not None or known is None:
             metadata.update(_as_metadata(policy or self.default))
-        cluster = (known.cluster if known else None) or "local"
+        cluster = (known.cluster if known else None) or _FIRST
         route = self._routing.place(source, cluster, metadata=metadata, durable=durable)
         if policy is not None or known is None:
             self._apply(route)
@@ -51,7 +59,7 @@ class Placement:
                 self._apply(route)
 
     def _apply(self, route: Route) -> None:
-        self._connections.memory(route.cluster or "local").set_policy(route.source, _as_policy(route.metadata))
+        self._connections.memory(route.cluster or _FIRST).set_policy(route.source, _as_policy(route.metadata))
 
 
 def _as_metadata(policy: SourcePolicy) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Choosing the backend of the frame queue by its URL."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
+from framedb.config import Settings
 from framedb.errors import InvalidSettingError
 from framedb.queueing.base import FRAME_QUEUE, Bounds, FrameQueue
 from framedb.queueing.control import Control
@@ -39,3 +41,12 @@ def open_queue(
     return AMQPQueue(
         broker_url, control, name=name, hold=hold, max_deliveries=max_deliveries, bounds=bounds, timeout=timeout
     )
+
+
+def queue_options(settings: Settings) -> dict[str, Any]:
+    """Options of `open_queue` as they are set: hold, deliveries, bound and policy."""
+    return {
+        "hold": settings.hold,
+        "max_deliveries": settings.max_deliveries,
+        "bounds": Bounds(settings.queue_max_length, settings.queue_policy),
+    }

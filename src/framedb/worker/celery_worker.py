@@ -40,7 +40,12 @@ def main(data_dir: Path) -> None:
     app = celery_app(tasks_url(backends.settings, backends.control))
     holder = f"{socket.gethostname()}:{os.getpid()}"
     cameras = CameraRunner(
-        backends.cameras, backends.leases, backends.tiers, backends.cluster_of, backends.open_queue, holder=holder
+        backends.cameras,
+        backends.leases,
+        backends.tiers,
+        backends.placement.cluster_of,
+        backends.open_queue,
+        holder=holder,
     )
     jobs = JobRunner(backends, holder)
     app.steps["worker"].add(_step("CameraStep", cameras.run, cameras.wake))

@@ -5,14 +5,13 @@ import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
 
 from framedb.errors import CorruptDataError, InvalidInputError, InvalidKeyError, StoreError
 from framedb.frame import Frame
-from framedb.registry import open_engine, reading, sqlite_url, write
+from framedb.registry import open_engine, reading, write
 from framedb.stores import sql_reading
 from framedb.stores.base import KEEP, SourceStats
 from framedb.stores.sql import SQLStore
@@ -22,26 +21,17 @@ from tests.contracts.frame_store import SOURCE, START, camera_frame, patterned, 
 MIB = 1024 * 1024
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path / "frames.db")
-    server: str = request.getfixturevalue("mariadb_url")
-    return server
-
-
 @pytest.fixture
-def store(url: str) -> Iterator[SQLStore]:
+def store(database_url: str) -> Iterator[SQLStore]:
     """An empty store."""
-    with SQLStore.open(url) as store:
+    with SQLStore.open(database_url) as store:
         yield store
 
 
 @pytest.fixture
-def rows(url: str) -> Iterator["Rows"]:
+def rows(database_url: str) -> Iterator["Rows"]:
     """What lies in the tables, seen from beside the store."""
-    rows = Rows(url)
+    rows = Rows(database_url)
     yield rows
     rows.engine.dispose()
 
@@ -219,8 +209,8 @@ def test_a_sweep_removes_expired_frames_and_counts_them_once(store: SQLStore, ro
     assert store.stats("plant-a:large") == SourceStats(drops={"expired": 1})
 
 
-def test_the_default_time_to_live_holds_for_frames_without_one(url: str) -> None:
-    with SQLStore.open(url, default_ttl=0.05) as store:
+def test_the_default_time_to_live_holds_for_frames_without_one(database_url: str) -> None:
+    with SQLStore.open(database_url, default_ttl=0.05) as store:
         store.put(camera_frame(0))
         store.put(camera_frame(1), ttl=KEEP)
         until(lambda: store.get(camera_frame(0).key) is None, "the frame expires")
@@ -335,8 +325,8 @@ def test_streams_of_one_key_never_mix_with_its_writers(store: SQLStore) -> None:
         assert reader.result() > 0
 
 
-def test_more_streams_than_connections_is_an_error_that_passes(url: str) -> None:
-    engine = open_engine(url, pool_size=2, timeout=0.5)
+def test_more_streams_than_connections_is_an_error_that_passes(database_url: str) -> None:
+    engine = open_engine(database_url, pool_size=2, timeout=0.5)
     with SQLStore(engine) as store:
         store.put(camera_frame(data=bytes(3 * MIB)))
         held = [store.read_stream(camera_frame().key) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The routes' databases: both kinds the registry runs on."""
+"""The databases that SQL is tried on: both kinds there are."""
 
 from collections.abc import Iterator
 from pathlib import Path
