@@ -97,8 +97,8 @@ def test_a_killed_frames_server_comes_back_and_goes_on_with_its_policies(tmp_pat
         ]  # fmt: skip
         valkey.kill()
         assert db.put(frame.key, frame)  # waits for the server to come back
-        policy = db.memory(frame.source).policy(frame.source)
-        assert policy["ttl_s"] == "3600.0"
+        # The server takes writes a moment before the node has told it the policies: see the caveats.
+        until(lambda: db.memory(frame.source).policy(frame.source).get("ttl_s") == "3600.0", "its policies to be back")
 
 
 def test_a_killed_control_server_comes_back_with_what_was_queued(tmp_path: Path) -> None:
