@@ -30,6 +30,8 @@ sources = Table(
     Column("source", name(_SOURCE), primary_key=True),
     # A writer that sees it on refuses or drops by its policy, and counts.
     Column("backpressure", Boolean, nullable=False),
+    # Frames dropped with no store left to count them, by reason: {"cluster-removed": 12}; NULL: none.
+    Column("drops", Document),
     Column("created_at", Moment, nullable=False),
 )
 
@@ -109,8 +111,12 @@ clusters = Table(
     Column("state", name(16), nullable=False),
     # Redis settings by name: {"maxmemory": "1gb"}.
     Column("settings", Document, nullable=False),
+    # Sentinel settings by name: {"down-after-milliseconds": 1000}; NULL: the defaults.
+    Column("sentinel_settings", Document),
     # The creator's own JSON object.
     Column("metadata", Document, nullable=False),
+    # The installation (data folder) whose driver runs it; NULL: made by an earlier release.
+    Column("installation", name(64)),
     Column("created_at", Moment, nullable=False),
     Index(None, "node_tag"),
 )
@@ -148,6 +154,8 @@ persistent_instances = Table(
     Column("settings", Document, nullable=False),
     # The creator's own JSON object.
     Column("metadata", Document, nullable=False),
+    # The installation (data folder) whose driver runs it; NULL: made by an earlier release.
+    Column("installation", name(64)),
     Column("created_at", Moment, nullable=False),
     Index(None, "node_tag"),
 )

@@ -30,7 +30,7 @@ def test_the_migrations_are_one_line() -> None:
 
 
 def test_upgrading_again_keeps_what_is_there(engine: Engine) -> None:
-    row = {"source": "a:b", "backpressure": False, "created_at": from_microseconds(7)}
+    row = {"source": "a:b", "backpressure": False, "drops": None, "created_at": from_microseconds(7)}
     write(engine, lambda connection: connection.execute(insert(sources).values(row)))
 
     upgrade(engine)

@@ -12,7 +12,7 @@ VERSION_TABLE = "registry_version"
 """Where the database says which step it is at. Not Alembic's default name: other programs may share the database."""
 
 
-HEAD = "0001"
+HEAD = "0002"
 """The last step of this release."""
 
 
