@@ -63,7 +63,7 @@ def test_a_block_that_ends_without_printing_it_fails(tmp_path: Path) -> None:
 
 
 def test_a_block_that_fails_while_it_stops_fails(tmp_path: Path) -> None:
-    code = "sleep 1000 & trap 'kill $!; exit 5' INT; echo ready; wait"
+    code = "sleep 1000 & trap 'kill $! || true; exit 5' INT; echo ready; wait"
     with pytest.raises(AssertionError, match="ended with 5"):
         run(tmp_path, f'<!-- runs until "ready" -->\n```sh\n{code}\n```\n')
 
