@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test soak bench lint format debian clean
+.PHONY: help demo test soak bench lint format debian proto clean
 
 help:
 	@echo "make demo    the main job end to end on a real video, under a minute"
@@ -57,6 +57,10 @@ lint: $(VENV)/dev
 
 format: $(VENV)/dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+# The code that speaks gRPC, checked in: a test compares.
+proto: $(VENV)/dev
+	@cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. framedb/proto/*.proto
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

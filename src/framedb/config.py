@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     token: Annotated[SecretStr | None, Field(alias="FRAMEDB_TOKEN")] = None
     """Bearer token of the HTTP services. None: they bind to loopback only, so that nobody else can reach them."""
 
+    legacy_status: Annotated[bool, Field(alias="FRAMEDB_LEGACY_STATUS")] = False
+    """Whether handled failures of the cluster and routing APIs are answered with status 200, as earlier deployments did."""
+
     # Names.
     node_tag: Annotated[str, Field(alias="FRAMEDB_NODE_TAG")] = "local"
     """Where this process runs, for placement. `local` is what a fresh node calls itself."""
@@ -46,6 +49,11 @@ class Settings(BaseSettings):
     # Bounds. Nothing grows without one.
     frames_maxmemory_bytes: Annotated[int, Field(alias="FRAMEDB_FRAMES_MAXMEMORY_BYTES", ge=16 * MiB)] = 1024 * MiB
     """`maxmemory` of the frames Valkey. 1 GiB holds 5,000 JPEGs of 200 KB, and leaves a small machine room to work."""
+    cluster_maxmemory_bytes: Annotated[int, Field(alias="FRAMEDB_CLUSTER_MAXMEMORY_BYTES", ge=16 * MiB)] = 256 * MiB
+    """`maxmemory` of each member of a cluster that was created without one. A thousand JPEGs of 200 KB, and five clusters of
+    three fit into a machine of 8 GiB."""
+    machine_memory_bytes: Annotated[int | None, Field(alias="FRAMEDB_MACHINE_MEMORY_BYTES", ge=16 * MiB)] = None
+    """What all clusters of this machine may take together. None: four fifths of its memory, so that the rest can work."""
     control_maxmemory_bytes: Annotated[int, Field(alias="FRAMEDB_CONTROL_MAXMEMORY_BYTES", ge=16 * MiB)] = 256 * MiB
     """`maxmemory` of the control Valkey. A queued key takes about 300 bytes; this holds a queue at its bound several times."""
     queue_max_length: Annotated[int, Field(alias="FRAMEDB_QUEUE_MAX_LENGTH", ge=1)] = 100_000

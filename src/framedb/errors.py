@@ -8,12 +8,14 @@
     │   └── BufferTooSmallError               `get_into` a buffer the frame does not fit
     ├── NotFoundError (LookupError)           something named in the call does not exist
     ├── AlreadyExistsError                    something named in the call exists already
+    ├── ConflictError                         something named in the call is being changed, or in use
     ├── NotAuthorizedError (PermissionError)  no token, or a wrong one
     ├── DeadlineExceededError (TimeoutError)  a bounded wait ran out
     ├── StoreError                            a frame could not be stored or read
     │   ├── StoreFullError                    no room, and the policy forbids making some
     │   ├── StaleWriterError                  another writer holds this source now
     │   ├── NotReplicatedError                written, but too few replicas confirmed it
+    │   ├── NotRegisteredError                written, but nobody could be told where: it was removed again
     │   ├── CorruptDataError                  stored bytes do not match their digest
     │   └── StoreUnavailableError (ConnectionError)
     ├── QueueError                            the frame queue
@@ -24,6 +26,7 @@
     │   ├── MediaTimeoutError (TimeoutError)  nothing came within the deadline
     │   └── NotVideoError (ValueError)        there, but holds no video that can be decoded
     ├── EngineError                           a server process FrameDB runs did not start, or died
+    │   └── InsufficientRoomError             this machine cannot hold what is wanted
     └── NodeError                             the node itself
         ├── AlreadyRunningError               another node holds this data folder
         ├── PortInUseError                    another program listens there
@@ -66,6 +69,10 @@ class AlreadyExistsError(FrameDBError):
     """Something named in the call exists already."""
 
 
+class ConflictError(FrameDBError):
+    """Something named in the call is being changed by somebody else, or in use: not possible now."""
+
+
 class NotAuthorizedError(FrameDBError, PermissionError):
     """The token is missing or wrong."""
 
@@ -88,6 +95,10 @@ class StaleWriterError(StoreError):
 
 class NotReplicatedError(StoreError):
     """The write stands on the master, but too few replicas confirmed it."""
+
+
+class NotRegisteredError(StoreError):
+    """The bytes were written, but the registry did not take down where they are; so they were removed again."""
 
 
 class CorruptDataError(StoreError):
@@ -128,6 +139,10 @@ class NotVideoError(MediaError, ValueError):
 
 class EngineError(FrameDBError):
     """A server process that FrameDB runs did not start, or died."""
+
+
+class InsufficientRoomError(EngineError):
+    """This machine has not the memory, or not the ports, for what is wanted; nothing was started."""
 
 
 class NodeError(FrameDBError):

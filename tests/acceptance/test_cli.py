@@ -133,7 +133,7 @@ def test_a_password_in_a_cameras_url_is_never_shown(node: UpNode) -> None:
 
 
 def test_every_command_has_help_with_an_example(node: UpNode) -> None:
-    commands = ["up", "demo", "capture", "work", "put", "get", "ls", "rm", "doctor"]
+    commands = ["up", "demo", "member", "capture", "work", "put", "get", "ls", "rm", "doctor"]
     for command in [[name] for name in commands] + [["camera", name] for name in ("add", "list", "remove")]:
         assert "Example: framedb " in node.cli(*command, "--help").stdout
 

@@ -1,10 +1,12 @@
 """What the pages show is what happens: every block and every example runs on a node as a user starts it."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
@@ -17,6 +19,7 @@ from tests.engines.rabbitmq import RabbitMQ
 URL = "http://127.0.0.1:8000"
 BROKER_URL = "amqp://guest:guest@127.0.0.1:5672/%2F"
 ON_RABBITMQ = "rabbitmq.md"
+HTTP_PAGES = [ROOT / "docs" / "reference" / name for name in ("http.md", "control-plane.md")]
 
 WITH_CODE = [page for page in PAGES if any(block.runs for block in blocks(page)) and page.name != ON_RABBITMQ]
 
@@ -93,29 +96,38 @@ def test_a_consumer_without_framedb_works_on_frames_and_releases_them(
             assert db.stats("example:pika").drops == {}
 
 
-def test_the_page_about_http_names_every_route_and_no_other(node: UpNode) -> None:
-    described = urllib3.request("GET", f"{node.url}/openapi.json").json()["paths"]
-    routes = {f"{method.upper()} {path}": route for path, of in described.items() for method, route in of.items()}
-    shown = {
-        title.strip("`"): text
-        for title, text in sections(ROOT / "docs" / "reference" / "http.md").items()
-        if title.startswith("`")
+def test_the_pages_about_http_name_every_route_and_no_other(node: UpNode) -> None:
+    described = urllib3.request("GET", f"{node.url}/openapi.json").json()
+    routes = {
+        f"{method.upper()} {path}": route for path, of in described["paths"].items() for method, route in of.items()
     }
+    shown = shown_routes()
     assert set(shown) == set(routes)
     for name, route in routes.items():
         for parameter in route.get("parameters", []):
-            assert f"`{parameter['name']}`" in name + shown[name] or f"{{{parameter['name']}}}" in name, (
-                name,
-                parameter,
-            )
+            assert f"`{parameter['name']}`" in shown[name] or f"{{{parameter['name']}}}" in name, (name, parameter)
+        for field in fields_of_body(route, described["components"]["schemas"]):
+            assert f"`{field}`" in shown[name], (name, field)
 
 
-def test_the_page_about_http_names_every_field_of_what_is_posted(node: UpNode) -> None:
-    schemas = urllib3.request("GET", f"{node.url}/openapi.json").json()["components"]["schemas"]
-    page = sections(ROOT / "docs" / "reference" / "http.md")
-    for schema, section in (("NewCamera", "`POST /v1/cameras`"), ("NewJob", "`POST /v1/jobs`")):
-        for field in schemas[schema]["properties"]:
-            assert f"`{field}`" in page[section], (schema, field)
+def shown_routes() -> dict[str, str]:
+    """What the pages say of each route: the text under its heading, or its row of a table."""
+    shown = {}
+    for page in HTTP_PAGES:
+        for title, text in sections(page).items():
+            if title.startswith("`"):
+                shown[title.strip("`")] = text
+        for row in re.findall(r"^\| `[A-Z]+ /.*$", page.read_text(), re.MULTILINE):
+            for name in re.findall(r"`([A-Z]+ /[^`]*)`", row.split("|")[1]):
+                shown[name] = row
+    return shown
+
+
+def fields_of_body(route: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
+    """The fields of what is posted."""
+    content = route.get("requestBody", {}).get("content", {})
+    reference = content.get("application/json", {}).get("schema", {}).get("$ref")
+    return list(schemas[reference.rpartition("/")[2]]["properties"]) if reference else []
 
 
 @contextmanager

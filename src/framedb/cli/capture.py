@@ -33,7 +33,7 @@ def capture(
         wanted = Camera(site, camera, url, fps=fps or None, loop=loop)
         connection = db.connection(source=wanted.source)
         with db.queue() as queue:
-            publisher = Publisher(db.tiers, queue, framedb_id=connection.cluster)
+            publisher = Publisher(db.tiers, queue, framedb_id=connection.cluster or "local")
             running = CameraCapture(wanted, publisher)
             if seconds is not None:
                 timer = threading.Timer(seconds, stop.set)

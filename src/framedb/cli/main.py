@@ -3,7 +3,7 @@
 import typer
 
 from framedb import __version__
-from framedb.cli import camera, capture, doctor, frames, up, work
+from framedb.cli import camera, capture, cluster, doctor, frames, member, serve, up, work
 from framedb.cli.demo import command as demo
 
 app = typer.Typer(
@@ -29,7 +29,10 @@ def _options(
 
 
 app.command("up", epilog=up.EXAMPLE)(up.up)
+app.add_typer(serve.app, name="serve")
+app.command("member", epilog=member.EXAMPLE)(member.member)
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(camera.app, name="camera")
 app.command("capture", epilog=capture.EXAMPLE)(capture.capture)
 app.command("work", epilog=work.EXAMPLE)(work.work)

@@ -16,6 +16,7 @@ from framedb.redaction import RedactingFilter, redacted
 
 if TYPE_CHECKING:
     from framedb.client import FrameDB
+    from framedb.client.http import NodeClient
 
 _PIPED = None if sys.stdout.isatty() else 200  # a program that reads tables wants them unbroken
 # No emoji: `:camera:` may stand in a key.
@@ -64,6 +65,22 @@ def database() -> Iterator["FrameDB"]:
 
     with failures(), connect() as db:
         yield db
+
+
+@contextmanager
+def node(*, timeout: float = 30.0) -> Iterator["NodeClient"]:
+    """HTTP to the node that `FRAMEDB_URL` names, which may take so many seconds to answer; its failures become one line."""
+    from framedb.client.http import NodeClient
+    from framedb.config import read_settings
+
+    with failures():
+        settings = read_settings()
+        token = settings.token.get_secret_value() if settings.token else None
+        client = NodeClient(settings.url, token=token, timeout=timeout)
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 def size(nbytes: float) -> str:

@@ -1,9 +1,6 @@
 """`framedb up`: the whole system in one process tree."""
 
-import ipaddress
-import signal
-import socket
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +8,7 @@ import typer
 from rich.table import Table
 
 from framedb.cli.output import console, failures
-from framedb.errors import InvalidSettingError, PortInUseError
+from framedb.cli.serving import bound, serve, stopped_by_signals, token_for, url_of
 
 EXAMPLE = "Example: framedb up --data-dir runtime"
 
@@ -22,6 +19,9 @@ def up(
         str, typer.Option(help="Address to serve HTTP on; beyond loopback it needs FRAMEDB_TOKEN.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0: any free one, see node.json.")] = 8000,
+    grpc_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="gRPC port of objects and streams; 0: any free one, see node.json.")
+    ] = 50051,
     redis_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the frames server, or the next free one.")
     ] = 6379,
@@ -30,74 +30,43 @@ def up(
         bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")
     ] = False,
 ) -> None:
-    """Start the engines, the workers and the HTTP server; stop them all in order on SIGTERM or Ctrl-C."""
+    """Start the engines, the workers, HTTP and gRPC; stop them all in order on SIGTERM or Ctrl-C."""
     with failures():
-        _serve(data_dir, host, port, redis_port, workers=workers, insecure=insecure)
+        _serve(data_dir, host, port, grpc_port, redis_port, workers=workers, insecure=insecure)
 
 
-def _serve(data_dir: Path, host: str, port: int, redis_port: int, *, workers: bool, insecure: bool) -> None:
-    import uvicorn
-
+def _serve(
+    data_dir: Path, host: str, port: int, grpc_port: int, redis_port: int, *, workers: bool, insecure: bool
+) -> None:
     from framedb.config import read_settings
     from framedb.node import Node
     from framedb.node.logs import log_as_json
     from framedb.server.app import create_app
+    from framedb.server.grpc import ObjectServer
 
     settings = read_settings()
-    token = settings.token.get_secret_value() if settings.token else None
-    if not _is_loopback(host) and token is None and not insecure:
-        raise InvalidSettingError(
-            f"serving on {host} lets others in: set FRAMEDB_TOKEN, or say --insecure if everyone may read and write"
-        )
-    with _bound(host, port) as listening:
+    token = token_for(host, settings, insecure=insecure)
+    with bound(host, port) as listening, ExitStack() as opened:
         data_dir.mkdir(parents=True, exist_ok=True)
         log_as_json(data_dir / "logs" / "app.log")
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _exit)
         node = Node(settings, data_dir, redis_port=redis_port, workers=workers)
-        try:
+        opened.callback(node.stop)
+        with stopped_by_signals():
             node.start()
-            url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listening.getsockname()[1]}"  # noqa: S104
-            node.announce(url=url)
-            _greet(url, node)
-            config = uvicorn.Config(
-                create_app(node, token=token, insecure=insecure),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=5,
-            )
-            uvicorn.Server(config).run(sockets=[listening])
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_IGN)
-            node.stop()
+            grpc = ObjectServer(node.backends.objects, host=host, port=grpc_port, token=token)
+            opened.callback(grpc.stop)
+            grpc.start()
+            url = url_of(host, listening)
+            node.announce(url=url, grpc=grpc.address)
+            _greet(url, grpc.address, node)
+            serve(create_app(node, token=token, insecure=insecure), listening)
 
 
-def _exit(number: int, frame: object) -> None:
-    sys.exit(0)
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises PortInUseError before anything was started."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as exc:
-        raise PortInUseError(f"cannot listen on {host}:{port} ({exc.strerror}): choose another with --port") from exc
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _greet(url: str, node: "Node") -> None:  # type: ignore[name-defined]  # noqa: F821  (the client installs without it)
-    spec = node.member.valkey.spec
+def _greet(url: str, grpc: str, node: "Node") -> None:  # type: ignore[name-defined]  # noqa: F821  (the client installs without it)
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("HTTP", url)
-    table.add_row("frames", f"127.0.0.1:{spec.port}  {spec.uds}")
+    table.add_row("gRPC", grpc)
+    table.add_row("frames", f"127.0.0.1:{node.frames.port}  {node.frames.uds}")
     table.add_row("data", str(node.data_dir))
     table.add_row("stop", "Ctrl-C")
     console.print("[bold green]FrameDB is up[/]")

@@ -20,7 +20,7 @@ from framedb.resp import ClusterConnection
 from framedb.resp.connection import parse_redis_url
 from framedb.stores.base import Put, SourceStats
 from framedb.stores.memory import MemoryStore
-from framedb.tiering.tiers import Locator, Tiers
+from framedb.tiering.tiers import Tiers
 
 Value: TypeAlias = "Buffer | np.ndarray[Any, np.dtype[Any]] | Frame"
 
@@ -51,10 +51,11 @@ class FrameDB:
         """`alone` is the one server to use where there is no node: then nothing is durable."""
         self.node = node
         self._settings = settings or read_settings()
-        self._locator: Locator = FixedLocator(alone) if alone else HTTPLocator(node)
+        self._locator = FixedLocator(alone) if alone else HTTPLocator(node)
         self._tiers = Tiers(
             self._locator,
             None if alone else HTTPStore(node),
+            clusters=self._locator.clusters,
             timeout=self._settings.connect_timeout,
             wait=self._settings.wait,
         )
@@ -68,18 +69,28 @@ class FrameDB:
         captured_at: datetime | None = None,
         ttl: float | None = None,
         durable: bool = False,
+        replicated: bool = False,
     ) -> Put:
         """Store bytes, an array, or a frame under a key. False-like if its source's policy turned it away.
 
         `captured_at` is an aware datetime, by default the time the key tells, else now. `ttl` is in seconds, by default the
-        source's. `durable`: acknowledged when it is on disk. Raises InvalidKeyError, InvalidFrameError, StoreFullError.
+        source's. `durable`: acknowledged when it is on disk. `replicated`: acknowledged when every attached replica of the
+        cluster, and at least half of its members, have it, so that it survives the death of the master; otherwise
+        NotReplicatedError. Raises InvalidKeyError, InvalidFrameError, StoreFullError.
         """
         frame = as_frame(key, value, source=source, captured_at=captured_at)
-        return self._tiers.put(frame, ttl=ttl, durable=durable)
+        return self._tiers.put(frame, ttl=ttl, durable=durable, replicated=replicated)
 
-    def put_many(self, frames: Sequence[Frame], *, ttl: float | None = None, durable: bool = False) -> list[Put]:
-        """Store frames in one go; results in their order."""
-        return self._tiers.put_many(frames, ttl=ttl, durable=durable)
+    def put_many(
+        self,
+        frames: Sequence[Frame],
+        *,
+        ttl: float | None = None,
+        durable: bool = False,
+        replicated: bool = False,
+    ) -> list[Put]:
+        """Store frames in one go; results in their order. After an error put all of them again: nothing is stored twice."""
+        return self._tiers.put_many(frames, ttl=ttl, durable=durable, replicated=replicated)
 
     def get(self, key: str, *, source: str | None = None) -> Frame | None:
         """The frame, or None when there is none. `source` is needed only for keys that do not tell it themselves."""

@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 import urllib3
 
+from framedb import errors
 from framedb.errors import (
     AlreadyExistsError,
+    DeadlineExceededError,
     FrameDBError,
     InvalidInputError,
     InvalidSettingError,
@@ -29,8 +31,11 @@ _ERRORS: dict[int, type[FrameDBError]] = {
     413: InvalidInputError,
     422: InvalidInputError,
     503: StoreUnavailableError,
+    504: DeadlineExceededError,
     507: StoreFullError,
 }
+
+_ERROR_HEADER = "X-FrameDB-Error"
 
 
 class NodeClient:
@@ -45,11 +50,27 @@ class NodeClient:
         retries = urllib3.Retry(connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.1)
         self._pool = urllib3.PoolManager(retries=retries, timeout=urllib3.Timeout(connect=5.0, read=timeout))
 
-    def json(self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None) -> Any:
+    def json(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
         """The JSON answer of a call. Raises what the node answered as an error."""
-        with self.request(method, path, json_body=body, query=query) as response:
-            data = response.read()
-        return json.loads(data) if data else None
+        with self.request(method, path, json_body=body, query=query, timeout=timeout) as response:
+            try:
+                data = response.read()
+            except urllib3.exceptions.HTTPError as exc:
+                raise NodeUnavailableError(
+                    f"{redacted(self.url)} stopped in the middle of an answer: try again"
+                ) from exc
+        answer = json.loads(data) if data else None
+        if isinstance(answer, dict) and answer.get("success") is False:  # a node with FRAMEDB_LEGACY_STATUS
+            raise _kind(response)(_why(answer))
+        return answer
 
     def request(
         self,
@@ -60,8 +81,9 @@ class NodeClient:
         body: Any = None,
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
+        timeout: float | None = None,
     ) -> urllib3.BaseHTTPResponse:
-        """The answer, its body still unread; use it in a `with`.
+        """The answer, its body still unread; use it in a `with`. `timeout` is in seconds, by default the client's own.
 
         Raises NodeUnavailableError when nobody answers, NotFoundError and so on for what the node refused.
         """
@@ -75,6 +97,7 @@ class NodeClient:
                 fields=query if query and body is None and json_body is None else None,
                 headers=sent,
                 preload_content=False,
+                **({} if timeout is None else {"timeout": timeout}),
             )
         except urllib3.exceptions.HTTPError as exc:
             raise NodeUnavailableError(
@@ -107,7 +130,20 @@ def quoted(key: str) -> str:
 def _refused(response: urllib3.BaseHTTPResponse) -> FrameDBError:
     text = response.data.decode(errors="replace")
     try:
-        message = str(json.loads(text)["error"])
+        message = _why(json.loads(text))
     except (ValueError, KeyError, TypeError):
         message = text.strip()[:200] or f"the node answered {response.status}"
-    return _ERRORS.get(response.status, FrameDBError)(message)
+    return _kind(response)(message)
+
+
+def _why(answer: dict[str, Any]) -> str:
+    """Why it failed, in the words of either published API."""
+    return str(answer["errorData"] if "errorData" in answer else answer["error"])
+
+
+def _kind(response: urllib3.BaseHTTPResponse) -> type[FrameDBError]:
+    """The very class that the node raised, or the one that its status means."""
+    named = getattr(errors, response.headers.get(_ERROR_HEADER, ""), None)
+    if isinstance(named, type) and issubclass(named, FrameDBError):
+        return named
+    return _ERRORS.get(response.status, FrameDBError)

@@ -3,6 +3,8 @@
 from framedb.client.http import NodeClient
 from framedb.resp import ClusterConnection
 
+_TIMEOUT = 10.0  # seconds: the node itself asks sentinels that may hang, and the bytes wait for the answer
+
 
 class HTTPLocator:
     """Asks the node. Answers are remembered by whoever asked (`tiering`), not here."""
@@ -13,7 +15,12 @@ class HTTPLocator:
     def connection(self, *, source: str | None = None, framedb_id: str | None = None) -> ClusterConnection:
         """How to reach the cluster of a source, or of a name. A source nobody knows yet is placed."""
         query = {"source": source} if source is not None else {"framedb_id": framedb_id or "local"}
-        return ClusterConnection.from_dict(self._node.json("GET", "/v1/connection", query=query))
+        return ClusterConnection.from_dict(self._node.json("GET", "/v1/connection", query=query, timeout=_TIMEOUT))
+
+    def clusters(self) -> list[str]:
+        """Names of the clusters that may hold frames."""
+        names: list[str] = self._node.json("GET", "/v1/clusters/names", timeout=_TIMEOUT)["clusters"]
+        return names
 
 
 class FixedLocator:
@@ -25,3 +32,7 @@ class FixedLocator:
     def connection(self, *, source: str | None = None, framedb_id: str | None = None) -> ClusterConnection:
         """The one there is."""
         return self._connection
+
+    def clusters(self) -> list[str]:
+        """The one there is."""
+        return ["local"]

@@ -18,16 +18,18 @@ import psutil
 
 from framedb.capture.sweeper import Sweeper
 from framedb.clusters import server
-from framedb.clusters.drivers.local import LocalDriver, Member
+from framedb.clusters.drivers.base import Member
+from framedb.clusters.drivers.local import LocalDriver
+from framedb.clusters.registered import READY
 from framedb.clusters.server import Running
 from framedb.clusters.server_spec import write_private
-from framedb.clusters.service import ClusterService
 from framedb.clusters.spec import ClusterSpec
 from framedb.config import Settings
 from framedb.errors import AlreadyRunningError, FrameDBError
-from framedb.node.backends import Backends, open_backends, open_registry
+from framedb.node.backends import Backends, open_backends
+from framedb.node.control_plane import Reconciling
 from framedb.node.supervisor import Supervised, Supervisor
-from framedb.registry import upgrade
+from framedb.placement.placement import FIRST
 from framedb.resp import close_redis, open_redis
 
 logger = logging.getLogger(__name__)
@@ -49,17 +51,17 @@ class Node:
         self.settings = settings
         self.data_dir = data_dir.resolve()
         self._spec = ClusterSpec(
-            "local",
+            FIRST,
             node_tag=settings.node_tag,
             maxmemory_bytes=settings.frames_maxmemory_bytes,
             preferred_port=redis_port,
         )
         self._with_workers = workers
         self._lock: TextIO | None = None
-        self._member: Member | None = None
         self._control: Running | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self._backends: Backends | None = None
+        self._reconciling: Reconciling | None = None
         self._supervisor: Supervisor | None = None
         self._sweeper: Sweeper | None = None
         self._stopping = threading.Event()
@@ -72,10 +74,9 @@ class Node:
         return self._backends
 
     @property
-    def member(self) -> Member:
-        """The running member of the cluster `local`."""
-        assert self._member is not None, "the node is not running"
-        return self._member
+    def frames(self) -> Member:
+        """The first member of the cluster `local`."""
+        return self.backends.plane.clusters.addresses(FIRST)[0]
 
     def start(self) -> None:
         """Start every part in order, adopting what still runs from before.
@@ -93,33 +94,28 @@ class Node:
 
     def _start(self) -> None:
         self._stop_leftover_workers()
-        registry = open_registry(self.settings, self.data_dir)
-        upgrade(registry)
-        driver = LocalDriver(self.data_dir)
         if self.settings.redis_url is None:
-            self._start_control(driver)
-        clusters = ClusterService(registry, driver)
-        self._member = clusters.ensure(self._spec, site=self.settings.cluster_id)
-        logger.info(
-            "cluster local runs",
-            extra={"adopted": self._member.adopted, "port": self._member.valkey.spec.port},
-        )
-        self._link_socket(driver)
-        self._backends = backends = open_backends(self.settings, self.data_dir, registry=registry)
-        backends.placement.restore("local")
+            self._start_control()
+        self._backends = backends = open_backends(self.settings, self.data_dir)
+        clusters = backends.plane.clusters
+        clusters.ensure(self._spec, site=self.settings.cluster_id)
+        logger.info("cluster local runs", extra={"port": self.frames.port})
+        self._link_socket()
+        self._reconciling = Reconciling(backends.plane)
+        self._reconciling.start()
         if self.settings.tidb_url is None:
             backends.durable.sweep(older_than=0.0)  # the file is ours alone: what is unfinished will never be finished
         self._sweeper = Sweeper(
-            backends.connections.memory("local"),
+            self._clusters_of_frames,
+            backends.plane.connections.memory,
             backends.open_queue,
             backends.leases,
-            cluster="local",
             holder=f"node-{os.getpid()}",
         )
         self._sweeper.start()
         if self._with_workers:
             self._start_worker()
-        self._supervisor = Supervisor(self._supervised(driver))
+        self._supervisor = Supervisor(self._supervised())
         self._supervisor.start()
         self._tidying = threading.Thread(target=self._tidy, name="tidy", daemon=True)
         self._tidying.start()
@@ -134,28 +130,30 @@ class Node:
         self._stop_worker()
         if self._sweeper is not None:
             self._sweeper.stop()
+        if self._reconciling is not None:
+            self._reconciling.stop()
+        if self._lock is not None:
+            if self._backends is not None:
+                self._backends.plane.clusters.stop_all()
+            LocalDriver(self.data_dir).stop_control()
+            (self.data_dir / "node.json").unlink(missing_ok=True)
         if self._backends is not None:
             self._backends.close()
         if self._lock is not None:
-            driver = LocalDriver(self.data_dir)
-            driver.stop_member(self._spec)
-            driver.stop_control()
-            (self.data_dir / "node.json").unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
     def announce(self, **addresses: Any) -> None:
         """Write `node.json`: where this node is reached, for whoever looks into the folder."""
-        valkey = self.member.valkey.spec
-        known = {"pid": os.getpid(), "redis_port": valkey.port, "redis_uds": valkey.uds, **addresses}
+        known = {"pid": os.getpid(), "redis_port": self.frames.port, "redis_uds": self.frames.uds, **addresses}
         write_private(self.data_dir / "node.json", json.dumps(known, indent=2) + "\n")
 
     def readiness(self) -> dict[str, str]:
         """Each part, and `ready` or why it is not."""
         parts = {
-            "frames": self._frames_ready,
+            "frames": lambda: bool(self.backends.plane.connections.to(FIRST)),
             "control": self._control_ready,
-            "registry": lambda: bool(self.backends.clusters.names()),
+            "registry": lambda: bool(self.backends.plane.clusters.names()),
             "durable": lambda: self.backends.durable.stat("-") is None or True,
             "workers": self._worker_ready,
         }
@@ -172,20 +170,21 @@ class Node:
 
     # Parts
 
-    def _start_control(self, driver: LocalDriver) -> None:
+    def _start_control(self) -> None:
+        driver = LocalDriver(self.data_dir)
         self._control, adopted = driver.start_control(maxmemory_bytes=self.settings.control_maxmemory_bytes)
         logger.info("control server runs", extra={"adopted": adopted, "port": self._control.spec.port})
 
-    def _restart_member(self) -> None:
-        backends = self.backends
-        self._member = backends.clusters.ensure(self._spec, site=self.settings.cluster_id)
-        backends.placement.restore("local")  # a server that died has forgotten every source's policy
-
-    def _link_socket(self, driver: LocalDriver) -> None:
+    def _link_socket(self) -> None:
         """`<data-dir>/<nodeTag>.sock` is where older readers look for the frames of a node."""
         link = self.data_dir / f"{self.settings.node_tag}.sock"
         link.unlink(missing_ok=True)
-        link.symlink_to(driver.socket_path("frames.sock"))
+        if self.frames.uds is not None:
+            link.symlink_to(self.frames.uds)
+
+    def _clusters_of_frames(self) -> list[str]:
+        """Clusters of this machine whose frames somebody must look after."""
+        return [info.name for info in self.backends.plane.clusters.own() if info.state == READY]
 
     def _start_worker(self) -> None:
         # It watches its standard input: when this process dies, however it dies, the pipe closes and it stops.
@@ -229,19 +228,13 @@ class Node:
                 process.kill()
         psutil.wait_procs(alive, timeout=5.0)
 
-    def _supervised(self, driver: LocalDriver) -> list[Supervised]:
-        things = [Supervised("cluster local", self._cluster_ready, self._restart_member)]
+    def _supervised(self) -> list[Supervised]:
+        things = []
         if self._control is not None:
-            things.append(Supervised("control server", self._control_ready, lambda: self._start_control(driver)))
+            things.append(Supervised("control server", self._control_ready, self._start_control))
         if self._with_workers:
             things.append(Supervised("workers", self._worker_ready, self._restart_worker, patience=1))
         return things
-
-    def _frames_ready(self) -> bool:
-        return server.answering(self.member.valkey.spec) is not None
-
-    def _cluster_ready(self) -> bool:
-        return self._frames_ready() and server.answering(self.member.sentinel.spec) is not None
 
     def _control_ready(self) -> bool:
         if self._control is not None:
@@ -255,16 +248,23 @@ class Node:
     def _worker_ready(self) -> bool:
         return not self._with_workers or (self._worker is not None and self._worker.poll() is None)
 
+    def _sweep(self, framedb_id: str) -> None:
+        swept = self.backends.plane.instances.store(framedb_id).sweep()
+        if swept.expired or swept.unfinished:
+            logger.info("durable store swept", extra={"framedb_id": framedb_id, **asdict(swept)})
+
     def _tidy(self) -> None:
-        """Sweep the durable store, and count expired frames of sources that were written no more."""
+        """Sweep the durable stores, and count expired frames of sources that were written no more."""
         while not self._stopping.wait(_TIDY):
             try:
-                swept = self.backends.durable.sweep()
-                if swept.expired or swept.unfinished:
-                    logger.info("durable store swept", extra=asdict(swept))
-                memory = self.backends.connections.memory("local")
-                for source in memory.sources():
-                    memory.expire(source)
+                for instance in self.backends.plane.instances.list():
+                    if instance.state == READY:
+                        self._sweep(instance.framedb_id)
+                self.backends.objects.sweep()
+                for cluster in self._clusters_of_frames():
+                    memory = self.backends.plane.connections.memory(cluster)
+                    for source in memory.sources():
+                        memory.expire(source)
             except FrameDBError as exc:
                 logger.warning("could not tidy up: %s", exc)
 

@@ -5,23 +5,30 @@ and nowhere else. Not here: what the keys mean (`stores`, `queueing`), or which 
 """
 
 from framedb.resp.connection import Redis, close_redis, open_redis, parse_redis_url, translated, transport
-from framedb.resp.endpoint import ClusterConnection, Endpoint
+from framedb.resp.endpoint import NOWHERE, ClusterConnection, Endpoint
 from framedb.resp.fast import execute_many, get_into, transaction
+from framedb.resp.finding import find_master, verified_master
 from framedb.resp.master import MasterClient
+from framedb.resp.replication import Replicated, replicated_transaction
 from framedb.resp.sentinel import ask_sentinels
 
 __all__ = [
+    "NOWHERE",
     "ClusterConnection",
     "Endpoint",
     "MasterClient",
     "Redis",
+    "Replicated",
     "ask_sentinels",
     "close_redis",
     "execute_many",
+    "find_master",
     "get_into",
     "open_redis",
     "parse_redis_url",
+    "replicated_transaction",
     "transaction",
     "translated",
     "transport",
+    "verified_master",
 ]

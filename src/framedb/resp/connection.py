@@ -1,8 +1,8 @@
 """Opening connections, and turning redis-py's errors into ours."""
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,14 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from framedb.errors import FrameDBError, InvalidSettingError, StoreError, StoreFullError, StoreUnavailableError
+from framedb.errors import (
+    FrameDBError,
+    InvalidSettingError,
+    NotAuthorizedError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from framedb.redaction import redacted
 from framedb.resp.endpoint import Endpoint
 
@@ -24,17 +31,20 @@ _READ_BYTES = 256 * 1024  # one read of a 200 KB JPEG, instead of seven of redis
 # Within a machine: a large value then goes through the processor's caches. Grown by the system itself to 4 MiB, the buffer of
 # a TCP connection makes writes half as fast again slower; to other machines it must be left alone, to fill long lines.
 _LOCAL_SEND_BUFFER_BYTES = 212_992  # the most that Linux grants unless told otherwise
+_SIGNS_OF_DEMOTION = ("READONLY", "MASTERDOWN", "LOADING", "UNBLOCKED", "cannot be used with replica instances")
 
 
-def open_redis(endpoint: Endpoint, *, timeout: float = 5.0, verify: bool = True) -> Redis:
+def open_redis(endpoint: Endpoint, *, timeout: float = 5.0, verify: bool = True, pinned: bool = False) -> Redis:
     """A client of one server: through its Unix socket where that is this very server's, else over TCP.
 
     `timeout` is in seconds, for connecting and for each reply. Nothing is retried underneath: whoever calls knows what
-    may be repeated.
+    may be repeated. `pinned`: each of its connections fails with a ConnectionError unless the process behind it is the
+    one that the endpoint's run_id names, and still a master.
     """
+    options: dict[str, Any] = {"redis_connect_func": _pinned(endpoint.run_id)} if pinned and endpoint.run_id else {}
     if endpoint.uds and (not endpoint.port or not verify or _is_its_socket(endpoint, timeout)):
-        return _client(_UnixConnection, endpoint, timeout, path=endpoint.uds)
-    return _client(_TCPConnection, endpoint, timeout, host=endpoint.host, port=endpoint.port)
+        return _client(_UnixConnection, endpoint, timeout, path=endpoint.uds, **options)
+    return _client(_TCPConnection, endpoint, timeout, host=endpoint.host, port=endpoint.port, **options)
 
 
 def parse_redis_url(url: str) -> Endpoint:
@@ -87,6 +97,13 @@ def translated(where: object) -> Iterator[None]:
             raise StoreFullError(
                 f"{where} is at its maxmemory: acknowledge or delete frames, or raise maxmemory"
             ) from exc
+        if is_short_of_replicas(exc):
+            raise StoreUnavailableError(
+                f"{where} takes no writes while too few of its replicas are attached (min-replicas-to-write): try again "
+                f"once its other members run, and see their logs if they do not"
+            ) from exc
+        if is_lost_master(exc):
+            raise StoreUnavailableError(f"{where} has no master that answers: {redacted(str(exc))}") from exc
         raise StoreError(f"{where}: {redacted(str(exc))}") from exc
 
 
@@ -100,10 +117,19 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def is_lost_master(error: Exception) -> bool:
     """Whether asking the sentinels for another master may help."""
-    return isinstance(
-        error,
-        redis.ConnectionError | redis.TimeoutError | redis.ReadOnlyError | redis.exceptions.MasterDownError | OSError,
-    ) and not isinstance(error, redis.AuthenticationError)
+    if isinstance(error, redis.AuthenticationError | NotAuthorizedError):
+        return False
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
+        return True
+    if isinstance(error, redis.ReadOnlyError | redis.exceptions.MasterDownError):
+        return True
+    # As the reason of an EXECABORT, in a function, or of a WAIT that was cut short: these have no class of their own.
+    return isinstance(error, redis.ResponseError) and any(sign in str(error) for sign in _SIGNS_OF_DEMOTION)
+
+
+def is_short_of_replicas(error: BaseException | None) -> bool:
+    """Whether a master refused to write because too few of its replicas are attached (`min-replicas-to-write`)."""
+    return isinstance(error, redis.ResponseError) and "NOREPLICAS" in str(error)
 
 
 def is_missing_function(error: Exception) -> bool:
@@ -153,10 +179,34 @@ def _is_its_socket(endpoint: Endpoint, timeout: float) -> bool:
     if endpoint.run_id is None:
         return _accepts(endpoint.uds)
     client = _client(_UnixConnection, endpoint, timeout, path=endpoint.uds)
-    with suppress(redis.RedisError, OSError):
+    try:
         return bool(client.info("server")["run_id"] == endpoint.run_id)
-    close_redis(client)
-    return False
+    except (redis.RedisError, OSError):
+        return False
+    finally:
+        close_redis(client)
+
+
+def _pinned(run_id: str) -> Callable[[Connection], None]:
+    """What each new connection of a pinned client does.
+
+    A pool connects again by itself, to whatever listens there by then: an old master that came back as a replica, or the
+    server of another cluster that was given the same port.
+    """
+
+    def connect(connection: Connection) -> None:
+        try:
+            connection.on_connect()
+        except redis.AuthenticationError as exc:
+            raise redis.ConnectionError("another server has taken the master's place: it refuses our password") from exc
+        connection.send_command("INFO", "server")
+        info = connection.read_response()
+        connection.send_command("ROLE")
+        role = connection.read_response()
+        if f"run_id:{run_id}".encode() not in info or role[0] != b"master":
+            raise redis.ConnectionError("another server has taken the master's place, or it is master no more")
+
+    return connect
 
 
 def _accepts(path: str) -> bool:

@@ -1,6 +1,8 @@
 """Where a server is, and how to be let in."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -21,11 +23,16 @@ class Endpoint:
         return self.uds if self.uds and not self.port else f"{self.host}:{self.port}"
 
 
+NOWHERE = Endpoint("", 0)
+"""The master of a source that no cluster holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterConnection:
     """All that a client needs to reach the frames of a source: what `GET /v1/connection` answers."""
 
-    cluster: str
+    cluster: str | None
+    """None: the source is unassigned, because its cluster was removed and there was no other; its master is NOWHERE."""
     master: Endpoint
     sentinels: list[tuple[str, int]] = field(default_factory=list)
     epoch: int | None = 0
@@ -33,7 +40,13 @@ class ClusterConnection:
     durable: bool = True
     """Whether keys of the source that are not in memory may be in the durable tier."""
     members: int = 1
-    """Redis processes of the cluster, the master included."""
+    """Redis processes that are wanted of the cluster, the master included, dead or alive."""
+    sockets: Mapping[str, str] = field(default_factory=dict)
+    """`host:port` of members to the path of their Unix socket, for when another of them becomes master."""
+    previous: tuple[tuple[str, datetime | None], ...] = ()
+    """Clusters the source was moved away from, newest first, and when (UTC) its last frame there is gone; None: never."""
+    backpressure: bool = False
+    """Whether writers of the source are asked to hold back."""
     control: Endpoint | None = None
     """The control server: frame queue, channels, cache."""
     broker_url: str | None = field(default=None, repr=False)
@@ -49,6 +62,12 @@ class ClusterConnection:
             "epoch": self.epoch,
             "durable": self.durable,
             "members": self.members,
+            "sockets": dict(self.sockets),
+            "previous": [
+                {"cluster": cluster, "until": None if until is None else until.isoformat()}
+                for cluster, until in self.previous
+            ],
+            "backpressure": self.backpressure,
             "run_id": self.master.run_id,
             "master": _address(self.master),
             "sentinels": [{"host": host, "port": port} for host, port in self.sentinels],
@@ -67,6 +86,12 @@ class ClusterConnection:
             epoch=answer["epoch"],
             durable=answer["durable"],
             members=answer["members"],
+            sockets=answer.get("sockets", {}),
+            previous=tuple(
+                (place["cluster"], None if place["until"] is None else datetime.fromisoformat(place["until"]))
+                for place in answer.get("previous", ())
+            ),
+            backpressure=answer.get("backpressure", False),
             master=Endpoint(
                 **answer["master"],
                 username=answer["username"],

@@ -34,6 +34,19 @@ class Route:
     """Newest first. A key that the cluster does not have may be there; latest, nearest and range merge them."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """policy, max_frames, max_bytes, max_age_s, ttl_s, and what else the mapping says (sizes, ref_count, fps)."""
+    backpressure: bool = False
+    """Writers of the source shall hold back: refuse or drop by its policy, and count. On for all its node tags, or for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLoad:
+    """Which sources a cluster has to carry."""
+
+    cluster: str
+    node_tag: str
+    """Where the cluster runs."""
+    sources: tuple[str, ...]
+    """Sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +66,24 @@ class ObjectRoute:
     """The instance named when it was written."""
     framedb_type: InstanceType
     copies: tuple[Copy, ...]
-    """Every place that holds it, that one included."""
+    """Every place that holds it, that one included and first."""
     size: int | None = None
     """Bytes, where known."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """The writer's own JSON object."""
+    updated_at: datetime | None = field(default=None, compare=False)
+    """UTC; when the row was written last. None: it is not written yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoute:
+    """Where a stream is: a list of items, first in and first out."""
+
+    queue_name: str
+    framedb_id: str
+    """The in-memory instance that holds it, as `fdb:q:<queue_name>`."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """The registrant's own JSON object."""
 
 
 class Locator(Protocol):

@@ -3,28 +3,29 @@
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from framedb import __version__
 from framedb.node import Node
 from framedb.server.cameras import cameras_router
-from framedb.server.guard import Guard
 from framedb.server.jobs import jobs_router
 from framedb.server.objects import objects_router
-from framedb.server.replies import add_replies
+from framedb.server.service import new_service, secured
+from framedb.server.services import include_control_plane
 from framedb.server.sources import sources_router
 
 
 def create_app(node: Node, *, token: str | None, insecure: bool = False) -> FastAPI:
     """Every route of the node on one port."""
-    app = FastAPI(title="FrameDB", version=__version__, description="A frame store for video and AI pipelines.")
-    add_replies(app)
-    app.add_middleware(Guard, token=token, insecure=insecure)
-    for router in (sources_router, objects_router, cameras_router, jobs_router):
-        app.include_router(router(node.backends))
-
-    @app.get("/healthz", tags=["health"])
-    def healthz() -> dict[str, str]:
-        """The process is alive."""
-        return {"status": "alive"}
+    app = new_service(
+        "FrameDB",
+        "A frame store for video and AI pipelines.",
+        token=token,
+        insecure=insecure,
+        legacy_status=node.settings.legacy_status,
+    )
+    backends = node.backends
+    app.include_router(objects_router(backends.objects, backends.durable), dependencies=secured(token))
+    for router in (sources_router, cameras_router, jobs_router):
+        app.include_router(router(backends), dependencies=secured(token))
+    include_control_plane(app, backends.plane, token=token)
 
     @app.get("/readyz", tags=["health"])
     def readyz() -> JSONResponse:

@@ -51,7 +51,7 @@ def cameras_router(node: Backends) -> APIRouter:
         camera = Camera(
             new.site, new.camera, new.url, fps=new.fps, encoding=new.encoding, quality=new.quality, loop=new.loop
         )
-        default = node.placement.default
+        default = node.plane.placement.default
         policy = SourcePolicy(
             policy=new.policy,
             max_frames=new.max_frames,
@@ -60,7 +60,7 @@ def cameras_router(node: Backends) -> APIRouter:
             ttl_s=new.ttl_s if new.ttl_s is not None else default.ttl_s,
         )
         node.cameras.add(camera)
-        node.placement.place(camera.source, policy)
+        node.plane.placement.place(camera.source, policy)
         node.tasks.send(RUN_CAMERAS)
         return _shown(node, camera.source)
 
@@ -92,7 +92,7 @@ def cameras_router(node: Backends) -> APIRouter:
     def remove(source: str) -> dict[str, str]:
         """Stop capturing the camera, and forget it. Its frames stay until they expire."""
         node.cameras.remove(source)
-        node.connections.memory("local").release_token(source)
+        node.tiers.memory(source).release_token(source)
         node.tasks.send(RUN_CAMERAS)
         return {"removed": source}
 

@@ -1,7 +1,5 @@
 """Who is let in: the holder of the token; without a token, programs of this machine, and no web page of elsewhere."""
 
-import base64
-import binascii
 import hmac
 import logging
 import time
@@ -9,17 +7,22 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from framedb.server.authorization import presented
+from framedb.server.replies import failure, unexpected
 
 access = logging.getLogger("framedb.access")
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_OPEN_PATHS = frozenset({"/healthz", "/readyz"})  # an orchestrator's probes carry no token, and these tell no secret
+# An orchestrator's probes carry no token, and these tell no secret.
+_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/health/ping"})
+# Programs send the token as it is; a browser that opens /docs asks for it as the password of Basic.
+_CHALLENGE = 'Bearer, Basic realm="FrameDB", charset="UTF-8"'
 
 
 class Guard:
-    """ASGI middleware: gives each request an id, lets it in or not, and writes the access log.
+    """ASGI middleware: gives each request an id, lets it in or not, answers faults, and writes the access log.
 
     Without a token a request must name a loopback host, and come from no foreign origin: a browser that was tricked into
     resolving another name to 127.0.0.1 sends that name as Host (DNS rebinding).
@@ -38,11 +41,12 @@ class Guard:
         scope["framedb.request_id"] = request_id = uuid4().hex
         started = time.perf_counter()
         status = 500
+        answered = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], True
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -51,10 +55,13 @@ class Guard:
             if refusal is None:
                 await self._app(scope, receive, send_with_id)
             else:
-                code, error = refusal
-                headers = {"WWW-Authenticate": "Bearer"} if code == 401 else None
-                reply = JSONResponse({"error": error, "request_id": request_id}, status_code=code, headers=headers)
-                await reply(scope, receive, send_with_id)
+                code, why = refusal
+                headers = {"WWW-Authenticate": _CHALLENGE} if code == 401 else None
+                await failure(scope, code, why, headers=headers)(scope, receive, send_with_id)
+        except Exception as exc:
+            if answered:
+                raise  # half an answer is sent: only the connection's end can say that it is no whole one
+            await unexpected(scope, exc)(scope, receive, send_with_id)
         finally:
             access.info(
                 "request",
@@ -69,7 +76,7 @@ class Guard:
 
     def _refusal(self, headers: Headers) -> tuple[int, str] | None:
         if self._token is not None:
-            if hmac.compare_digest(_presented(headers.get("authorization", "")), self._token):
+            if hmac.compare_digest(presented(headers.get("authorization", "")), self._token):
                 return None
             return 401, "a valid token is needed: send `Authorization: Bearer $FRAMEDB_TOKEN`"
         if self._insecure:
@@ -81,19 +88,6 @@ class Guard:
         if origin is not None and _hostname(origin) not in LOOPBACK_NAMES:
             return 403, "requests of web pages from elsewhere are refused: set FRAMEDB_TOKEN to allow them"
         return None
-
-
-def _presented(authorization: str) -> bytes:
-    """The token in a Bearer header, or as the password of a Basic one, for older HTTP clients."""
-    kind, _, value = authorization.partition(" ")
-    if kind.lower() == "bearer":
-        return value.strip().encode()
-    if kind.lower() == "basic":
-        try:
-            return base64.b64decode(value, validate=True).partition(b":")[2]
-        except (binascii.Error, ValueError):
-            return b""
-    return b""
 
 
 def _hostname(url: str) -> str | None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from framedb.errors import InvalidInputError
 from framedb.frame import check_source, source_of
 from framedb.node import Backends
-from framedb.server.objects import frame_response
+from framedb.server.frames import frame_response
 
 _PAGE = 1000
 
@@ -25,12 +25,17 @@ def sources_router(node: Backends) -> APIRouter:
             source = source_of(key)
         if source is not None:
             check_source(source)
-        return node.placement.connection(source=source, framedb_id=framedb_id).to_dict()
+        return node.plane.placement.connection(source=source, framedb_id=framedb_id).to_dict()
+
+    @router.get("/clusters/names")
+    def clusters() -> dict[str, list[str]]:
+        """Names of the clusters that may hold frames."""
+        return {"clusters": node.plane.clusters_with_frames()}
 
     @router.get("/sources")
     def sources() -> dict[str, list[str]]:
         """Sources with frames in memory, and with durable ones."""
-        return {"memory": node.connections.memory("local").sources(), "durable": node.durable.sources()}
+        return {"memory": node.tiers.in_memory.sources(), "durable": node.durable.sources()}
 
     @router.get("/sources/{source}")
     def stats(source: str) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def sources_router(node: Backends) -> APIRouter:
         check_source(source)
         return {
             "source": source,
-            "memory": asdict(node.tiers.memory(source).stats(source)),
+            "memory": asdict(node.tiers.in_memory.stats(source)),
             "durable": asdict(node.durable.stats(source)),
         }
 

@@ -12,25 +12,42 @@
 | `fdb:sources` | set of sources |
 
 A write is one `MULTI`: `SET`, then the index function of `frames.lua`, which sees metadata only. It is idempotent, so a
-write whose outcome is unknown is simply repeated.
+write whose outcome is unknown is simply repeated. A *replicated* one then waits on the same connection for the replicas.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.resources import files
+from itertools import islice
 from math import isinf
 from typing import Any
 
 from typing_extensions import Buffer
 
 from framedb.config import MiB
-from framedb.errors import InvalidFrameError, StaleWriterError, StoreError, StoreFullError
+from framedb.errors import (
+    InvalidFrameError,
+    NotReplicatedError,
+    StaleWriterError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from framedb.frame import NO_SOURCE, Frame, check_key, check_source, source_of, to_microseconds
-from framedb.resp import MasterClient, Redis, execute_many, get_into, transaction, transport
-from framedb.resp.connection import is_missing_function, is_out_of_memory, is_server_error
+from framedb.resp import (
+    MasterClient,
+    Redis,
+    Replicated,
+    execute_many,
+    get_into,
+    replicated_transaction,
+    transaction,
+    transport,
+)
+from framedb.resp.connection import is_missing_function, is_out_of_memory, is_server_error, is_short_of_replicas
 from framedb.stores.base import FrameStore, Put, SourceStats, check_ttl
+from framedb.stores.functions import call_function, load_functions
+from framedb.stores.leaving import Holding, Leaving, leaving, look_at, pages
 from framedb.stores.policy import SourcePolicy
 from framedb.stores.row import pack_row, unpack_row
 
@@ -40,6 +57,7 @@ LARGEST_FRAME_BYTES = 64 * MiB
 _BATCH_BYTES = 8 * MiB  # a MULTI waits in the server's memory, beside the frames, until EXEC
 _BATCH_FRAMES = 256
 _PAGE = 64  # keys read in one round trip
+_MASTERS = 3  # tried by one replicated write, while they are deposed one after the other
 _DEFAULT_TTL = -1  # the source's own, known to the server
 
 
@@ -64,11 +82,27 @@ class MemoryStore(FrameStore):
         self._master = master
         self._ask_first: set[str] = set()  # sources whose policy has turned a frame away
 
+    @property
+    def master(self) -> MasterClient:
+        """The client it speaks through, for what else is kept beside the frames. It closes with the store."""
+        return self._master
+
     # Writing
 
-    def put(self, frame: Frame, *, ttl: float | None = None, announce: bool = False, fence: Fence | None = None) -> Put:
-        """As `FrameStore.put`. `announce`: the frame is listed as unannounced until `confirm`."""
-        return self.put_many([frame], ttl=ttl, announce=announce, fence=fence)[0]
+    def put(
+        self,
+        frame: Frame,
+        *,
+        ttl: float | None = None,
+        announce: bool = False,
+        fence: Fence | None = None,
+        replicated: bool = False,
+    ) -> Put:
+        """As `FrameStore.put`. `announce`: the frame is listed as unannounced until `confirm`.
+
+        `replicated`: acknowledged only when every attached replica, and at least half of the cluster's members, have it.
+        """
+        return self.put_many([frame], ttl=ttl, announce=announce, fence=fence, replicated=replicated)[0]
 
     def put_many(
         self,
@@ -77,8 +111,13 @@ class MemoryStore(FrameStore):
         ttl: float | None = None,
         announce: bool = False,
         fence: Fence | None = None,
+        replicated: bool = False,
     ) -> list[Put]:
-        """As `FrameStore.put_many`. After StoreFullError put all of them again: those that were stored are replaced."""
+        """As `FrameStore.put_many`. After StoreFullError put all of them again: those that were stored are replaced.
+
+        `replicated` may also raise NotReplicatedError: the frames may be there, and a failover may lose them. Put all of
+        them again then, too.
+        """
         for frame in frames:
             check_key(frame.key)
             check_source(frame.source)
@@ -87,48 +126,100 @@ class MemoryStore(FrameStore):
                     f"{frame.key} has {frame.nbytes} bytes; in memory at most {LARGEST_FRAME_BYTES}: store it as durable"
                 )
         ttl_ms = _DEFAULT_TTL if ttl is None else 0 if isinf(check_ttl(ttl)) else max(1, round(ttl * 1000))
+        if replicated:
+            self._check_replicas()
         results: dict[int, Put] = {}
         for positions in _batches(frames):
             batch = [frames[position] for position in positions]
-            results.update(zip(positions, self._put_batch(batch, ttl_ms, announce, fence or Fence()), strict=True))
+            puts = self._put_batch(batch, ttl_ms, announce, fence or Fence(), replicated)
+            results.update(zip(positions, puts, strict=True))
         return [results[position] for position in range(len(frames))]
 
-    def _put_batch(self, frames: list[Frame], ttl_ms: int, announce: bool, fence: Fence) -> list[Put]:
+    def _put_batch(self, frames: list[Frame], ttl_ms: int, announce: bool, fence: Fence, replicated: bool) -> list[Put]:
         """Frames of one source, in one MULTI."""
         source = frames[0].source
         size = sum(frame.nbytes for frame in frames)
         commands, index = _write_commands(source, frames, ttl_ms, announce, fence)
         ask_first = source in self._ask_first
 
-        def write(redis: Redis) -> list[str]:
+        def write(redis: Redis) -> tuple[list[str], Replicated | None]:
             if ask_first:  # rather than send bytes that will be turned away
                 verdict = _call(redis, "admit", [], [source, len(frames), size])
                 if verdict != "admitted":
-                    return [verdict] * len(frames)
+                    return [verdict] * len(frames), None
             for attempt in range(3):
                 try:
-                    replies = transaction(redis, commands)
+                    statuses, copies = self._transact(redis, commands, index, replicated)
                 except Exception as exc:
                     if not is_out_of_memory(exc):
                         raise
                     verdict = _call(redis, "trim", [], [source, len(frames), size << attempt])
                     if verdict != "trimmed":
-                        return [verdict] * len(frames)
+                        return [verdict] * len(frames), None
                     continue
-                statuses = replies[-1]
-                if is_missing_function(statuses):
-                    statuses = _load_and_call(redis, index)
-                if is_server_error(statuses):
-                    raise statuses
-                return [status.decode() for status in statuses]
-            return ["refused:full"] * len(frames)
+                return [status.decode() for status in statuses], copies
+            return ["refused:full"] * len(frames), None
 
-        statuses = self._master.run(write)
+        statuses = self._replicated(write) if replicated else self._master.run(write)[0]
         if any(status in ("refused:full", "dropped:drop-newest") for status in statuses):
             self._ask_first.add(source)
         for status in statuses:
             _raise_refusal(status, source, self._master)
         return [Put(frame.key, _dropped(status)) for frame, status in zip(frames, statuses, strict=True)]
+
+    def _replicated(self, write: Callable[[Redis], tuple[list[str], Replicated | None]]) -> list[str]:
+        """What is answered to a write that enough replicas have; NotReplicatedError otherwise."""
+        for _ in range(_MASTERS):
+            master = self._master.connection.master
+            try:
+                statuses, copies = self._master.run(write)
+            except StoreUnavailableError as exc:
+                if is_short_of_replicas(exc.__cause__):
+                    raise NotReplicatedError(f"nothing was written: {exc}") from exc
+                raise
+            if copies is None or copies or "stored" not in statuses:
+                return statuses
+            confirmed = f"{copies.acknowledged} of {copies.wanted}"
+            # A master that hung while another took its place believes in itself for seconds, without a replica.
+            self._master.ask_again()
+            if self._master.connection.master == master:
+                break
+        raise NotReplicatedError(
+            f"{self._master}: {confirmed} replicas confirmed the write within {self._master.timeout:g} s, and a failover may "
+            f"lose it: put it again, and look at the cluster's members"
+        )
+
+    def _transact(
+        self, redis: Redis, commands: list[tuple[Any, ...]], index: tuple[Any, ...], replicated: bool
+    ) -> tuple[list[bytes], Replicated | None]:
+        """What the index function answers to a write, and who has it where that was asked for."""
+        copies = None
+        if replicated:
+            members, timeout = self._master.connection.members, self._master.timeout
+            replies, copies = replicated_transaction(redis, commands, members=members, timeout=timeout)
+            if is_missing_function(replies[-1]):
+                load_functions(redis)
+                # All of it again: a WAIT is for what its own connection wrote.
+                replies, copies = replicated_transaction(redis, commands, members=members, timeout=timeout)
+            statuses = replies[-1]
+        else:
+            statuses = transaction(redis, commands)[-1]
+            if is_missing_function(statuses):
+                load_functions(redis)
+                (statuses,) = execute_many(redis, [index])
+        if is_server_error(statuses):
+            raise statuses
+        return statuses, copies
+
+    def _check_replicas(self) -> None:
+        """Raises NotReplicatedError, before anything is written, where there is nobody to replicate to."""
+        if self._master.connection.members == 1:
+            self._master.ask_again()  # it may have been scaled since
+        if self._master.connection.members == 1:
+            raise NotReplicatedError(
+                f"{self._master} has one member, and nothing was written: scale it to three "
+                f"(`framedb cluster scale`), or put without `replicated`"
+            )
 
     # Reading
 
@@ -263,6 +354,27 @@ class MemoryStore(FrameStore):
         """A worker holds the frame that long: if it is evicted meanwhile, it counts as `evicted-leased`."""
         return bool(self._call("lease", [key], [source or source_of(key), round(seconds * 1000)]))
 
+    # Leaving this cluster
+
+    def raise_epoch(self, source: str, epoch: int) -> None:
+        """From now on refuse writers of the source whose route is older than that. It is never lowered."""
+        check_source(source)
+        self._master.run(lambda redis: call_function(redis, "move_v1_raise_epoch", [], [source, epoch]))
+
+    def holds(self, source: str) -> Holding:
+        """How many frames of the source are here, and when the last of them is gone; expired ones are cleared first."""
+        self.expire(source)
+        return self._master.run(lambda redis: look_at(redis, source))
+
+    def export(self, source: str) -> Iterator[Leaving]:
+        """(frame, seconds left to it, whether it is unannounced) for each, in no promised order, a few in memory at a time.
+
+        Frames may be removed meanwhile. One that is replaced meanwhile may come twice.
+        """
+        for keys in _pages_of(self._scan_rows(source)):
+            for page in self._master.run(lambda redis, keys=keys: list(pages(redis, source, keys))):  # type: ignore[misc]
+                yield from self._master.run(lambda redis, page=page: leaving(redis, source, page))  # type: ignore[misc]
+
     # Policies
 
     def set_policy(self, source: str, policy: SourcePolicy) -> None:
@@ -277,6 +389,10 @@ class MemoryStore(FrameStore):
         """What is in force for the source, as the server has it: `SourcePolicy` by name, epoch, token."""
         fields = self._master.run(lambda redis: redis.hgetall(f"fdb:{source}:f"))
         return {_text(name): _text(value) for name, value in fields.items()}
+
+    def epoch(self, source: str) -> int:
+        """The latest version of the source's route that the server was told of; 0 if of none."""
+        return int(self._master.run(lambda redis: redis.hget(f"fdb:{source}:f", "epoch")) or 0)
 
     def release_token(self, source: str) -> None:
         """The camera is gone: its source may be written without its lease."""
@@ -338,34 +454,8 @@ class MemoryStore(FrameStore):
                 return
 
 
-def load_functions(redis: Redis) -> None:
-    """Give the server the index functions, unless it has them."""
-    try:
-        redis.function_load(_library())
-    except Exception as exc:
-        if "already exists" not in str(exc):
-            raise
-
-
-@cache
-def _library() -> str:
-    return files("framedb.stores").joinpath("frames.lua").read_text()
-
-
 def _call(redis: Redis, function: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-    command = ("FCALL", f"fdb_v1_{function}", len(keys), *keys, *arguments)
-    (reply,) = execute_many(redis, [command])
-    if is_missing_function(reply):
-        reply = _load_and_call(redis, command)
-    if is_server_error(reply):
-        raise reply
-    return reply.decode() if isinstance(reply, bytes) else reply
-
-
-def _load_and_call(redis: Redis, command: tuple[Any, ...]) -> Any:
-    load_functions(redis)
-    (reply,) = execute_many(redis, [command])
-    return reply
+    return call_function(redis, f"v1_{function}", keys, arguments)
 
 
 def _write_commands(
@@ -407,6 +497,11 @@ def _by_source(keys: Sequence[str], source: str | None) -> Iterator[tuple[str, l
     for of, group in grouped.items():
         for page in _pages(group):
             yield of, page
+
+
+def _pages_of(keys: Iterator[bytes]) -> Iterator[list[str]]:
+    while page := [key.decode() for key in islice(keys, _PAGE)]:
+        yield page
 
 
 def _pages(keys: Sequence[str]) -> Iterator[list[str]]:

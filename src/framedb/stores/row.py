@@ -37,6 +37,11 @@ def pack_row(frame: Frame) -> bytes:
     return head + bytes(msgpack.packb(rest))[1:]  # without the byte that begins an array of its own
 
 
+def size_of_row(row: bytes) -> int:
+    """Bytes of the frame whose row that is."""
+    return int(_HEAD.unpack_from(row)[2])
+
+
 def unpack_row(key: str, source: str, data: Buffer, row: bytes | None) -> Frame:
     """The frame that bytes and row make. Without a row (somebody else's plain SET) the key and the bytes tell what they can."""
     if row is None:

@@ -27,7 +27,6 @@ from framedb.stores.sql_rows import (
     BATCH_BYTES,
     BATCH_FRAMES,
     NewFrame,
-    Stored,
     by_size,
     moment_or_none,
     storable,
@@ -47,6 +46,7 @@ from framedb.stores.sql_writing import (
     remove_expired,
     remove_rows,
 )
+from framedb.stores.stored import Stored
 
 logger = logging.getLogger(__name__)
 
@@ -202,6 +202,14 @@ class SQLStore(FrameStore):
         with reading(self._engine) as connection:
             row = connection.execute(row_of(key)).one_or_none()
         return None if row is None else stored_of(row)
+
+    def present(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are there."""
+        found: set[str] = set()
+        for page in batched(dict.fromkeys(map(storable, keys)), _PAGE_KEYS):
+            with reading(self._engine) as connection:
+                found.update(connection.scalars(select(frames.c.key).where(frames.c.key.in_(page), VISIBLE)))
+        return found
 
     def scan(self, prefix: str = "", *, source: str | None = None, after: str = "") -> Iterator[str]:
         """As `FrameStore.scan`, in the order of the keys' bytes, from behind the key `after`; a page at a time is in memory."""

@@ -14,6 +14,7 @@ from typing_extensions import Buffer
 from framedb.frame import Frame, check_key, check_source, from_microseconds, to_microseconds
 from framedb.stores.chunks import CHUNK_BYTES, CHUNKS_PER_COMMIT
 from framedb.stores.sql_tables import NEVER
+from framedb.stores.stored import Stored
 
 BATCH_BYTES = CHUNK_BYTES * CHUNKS_PER_COMMIT
 """Of frames in one transaction, or in memory at once."""
@@ -27,22 +28,6 @@ _DEFAULTS = Frame("-", b"")
 
 FrameRow = Row[Any]
 """A row of `frames`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What is known about a stored frame without reading its bytes."""
-
-    frame: Frame
-    """The frame, its data left out."""
-    size: int
-    """Bytes of the data."""
-    version: str
-    """Another one with every write of the key: fit for an ETag."""
-    stored_at: datetime
-    """UTC, on the database's clock."""
-    expires_at: datetime | None
-    """UTC, on the database's clock; None: it is kept."""
 
 
 @dataclass(slots=True)

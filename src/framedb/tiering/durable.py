@@ -10,7 +10,7 @@ from framedb.routing import SQLLocator
 from framedb.stores.base import FrameStore, Put, SourceStats
 from framedb.stores.sql import SQLStore, Swept
 from framedb.stores.sql_reading import FrameStream
-from framedb.stores.sql_rows import Stored
+from framedb.stores.stored import Stored
 
 
 class DurableTier(FrameStore):

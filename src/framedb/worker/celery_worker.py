@@ -43,7 +43,7 @@ def main(data_dir: Path) -> None:
         backends.cameras,
         backends.leases,
         backends.tiers,
-        backends.placement.cluster_of,
+        backends.plane.placement.cluster_of,
         backends.open_queue,
         holder=holder,
     )

@@ -111,8 +111,7 @@ class Worker:
         taken = time.monotonic()
         key, source = delivery.announcement.key, delivery.announcement.source
         try:
-            memory = self._db.memory(source)
-            memory.lease(key, seconds=self._hold, source=source)
+            self._db.tiers.lease(key, seconds=self._hold, source=source)
             frame = self._db.get(key, source=source)
         except FrameDBError:
             queue.give_back(delivery)  # it was not tried: the store is away
@@ -140,7 +139,7 @@ class Worker:
             tell("failed")
             return False
         queue.acknowledge(delivery)
-        memory.delete(key, source=source)
+        self._db.tiers.release(key, source=source)
         self.stats.done += 1
         self.stats.bytes += frame.nbytes
         tell("done")
@@ -150,8 +149,7 @@ class Worker:
         announcement = delivery.announcement
         try:
             if queue.renew(delivery):
-                memory = self._db.memory(announcement.source)
-                memory.lease(announcement.key, seconds=self._hold, source=announcement.source)
+                self._db.tiers.lease(announcement.key, seconds=self._hold, source=announcement.source)
             else:
                 logger.warning("the frame went to another worker meanwhile", extra={"key": announcement.key})
         except FrameDBError as exc:

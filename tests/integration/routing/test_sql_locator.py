@@ -13,12 +13,6 @@ from framedb.routing import Copy, Locator, ObjectRoute, Previous, Route, SQLLoca
 LATER = datetime(2126, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def locator(engine: Engine) -> SQLLocator:
-    """No routes yet."""
-    return SQLLocator(engine)
-
-
 def test_it_is_a_locator(locator: SQLLocator) -> None:
     asked: Locator = locator
     assert asked.route("plant-a:gate") is None

@@ -1,0 +1,75 @@
+"""`framedb serve`: one service of the control plane alone, as it is deployed."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from framedb.cli.output import console, failures
+from framedb.cli.serve_objects import EXAMPLE as OBJECTS_EXAMPLE
+from framedb.cli.serve_objects import objects
+from framedb.cli.serving import bound, serve, stopped_by_signals, token_for, url_of
+
+app = typer.Typer(help="One service alone.", no_args_is_help=True)
+
+Host = Annotated[str, typer.Option(help="Address to serve HTTP on; beyond loopback it needs FRAMEDB_TOKEN.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0: any free one.")]
+DataDir = Annotated[Path, typer.Option(help="Where everything is kept.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")]
+
+
+@app.command("config", epilog="Example: framedb serve config --data-dir runtime --port 5000")
+def config(
+    host: Host = "127.0.0.1", port: Port = 5000, data_dir: DataDir = Path("runtime"), insecure: Insecure = False
+) -> None:
+    """Serve clusters, their settings and instances. It leaves clusters running when it stops."""
+    with failures():
+        _serve("config", host, port, data_dir, insecure=insecure)
+
+
+@app.command("routing", epilog="Example: framedb serve routing --data-dir runtime --port 5000")
+def routing(
+    host: Host = "127.0.0.1", port: Port = 5000, data_dir: DataDir = Path("runtime"), insecure: Insecure = False
+) -> None:
+    """Serve which cluster a source's frames go to, and which instance holds an object."""
+    with failures():
+        _serve("routing", host, port, data_dir, insecure=insecure)
+
+
+app.command("objects", epilog=OBJECTS_EXAMPLE)(objects)
+
+
+def _serve(name: Literal["config", "routing"], host: str, port: int, data_dir: Path, *, insecure: bool) -> None:
+    from framedb.config import read_settings
+
+    settings = read_settings()
+    token = token_for(host, settings, insecure=insecure)
+    with bound(host, port) as listening, ExitStack() as opened:
+        from framedb.node.control_plane import Reconciling, open_control_plane
+        from framedb.node.logs import log_as_json
+        from framedb.server.services import create_config_app, create_routing_app
+
+        data_dir.mkdir(parents=True, exist_ok=True)
+        log_as_json(data_dir / "logs" / f"{name}.log")
+        with stopped_by_signals():
+            plane = open_control_plane(settings, data_dir)
+            opened.callback(plane.close)
+            if name == "config":  # the one that has the right to make clusters
+                reconciling = Reconciling(plane)
+                opened.callback(reconciling.stop)
+                reconciling.start()
+            create = create_config_app if name == "config" else create_routing_app
+            _greet(name, url_of(host, listening), data_dir)
+            serve(create(plane, token=token, insecure=insecure), listening)
+
+
+def _greet(name: str, url: str, data_dir: Path) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("HTTP", url)
+    table.add_row("try it", f"{url}/docs")
+    table.add_row("data", str(data_dir.resolve()))
+    table.add_row("stop", "Ctrl-C; clusters go on running")
+    console.print(f"[bold green]FrameDB's {name} service is up[/]")
+    console.print(table)

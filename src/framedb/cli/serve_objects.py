@@ -1,0 +1,54 @@
+"""`framedb serve objects`: the object service alone, as it is deployed."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from framedb.cli.output import console, failures
+from framedb.cli.serving import stopped_by_signals, token_for
+
+EXAMPLE = "Example: framedb serve objects --data-dir runtime --grpc-port 50051"
+
+
+def objects(
+    host: Annotated[
+        str, typer.Option(help="Address to serve gRPC on; beyond loopback it needs FRAMEDB_TOKEN.")
+    ] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0: any free one.")] = 50051,
+    data_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("runtime"),
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")
+    ] = False,
+) -> None:
+    """Serve objects and streams over gRPC. It leaves clusters running when it stops."""
+    with failures():
+        from framedb.config import read_settings
+        from framedb.node.control_plane import open_control_plane
+        from framedb.node.logs import log_as_json
+        from framedb.node.objects import open_objects
+        from framedb.server.grpc import ObjectServer
+
+        settings = read_settings()
+        token = token_for(host, settings, insecure=insecure)
+        data_dir.mkdir(parents=True, exist_ok=True)
+        log_as_json(data_dir / "logs" / "objects.log")
+        with ExitStack() as opened, stopped_by_signals():
+            plane = open_control_plane(settings, data_dir)
+            opened.callback(plane.close)
+            server = ObjectServer(open_objects(plane), host=host, port=grpc_port, token=token)
+            opened.callback(server.stop)
+            server.start()
+            _greet(server.address, data_dir)
+            server.wait()
+
+
+def _greet(address: str, data_dir: Path) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("gRPC", address)
+    table.add_row("data", str(data_dir.resolve()))
+    table.add_row("stop", "Ctrl-C; clusters go on running")
+    console.print("[bold green]FrameDB's object service is up[/]")
+    console.print(table)

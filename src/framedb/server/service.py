@@ -1,0 +1,68 @@
+"""What every HTTP service of FrameDB has: who is let in, envelopes, metrics, health, and a page to try it on."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
+
+from framedb import __version__
+from framedb.server.bodies import BodyLimit
+from framedb.server.described import answers
+from framedb.server.envelopes import CLUSTERS, OWN, Result, result
+from framedb.server.guard import Guard
+from framedb.server.metrics import Measured, RequestMetrics, metrics_router
+from framedb.server.replies import add_replies
+
+
+class Pong(BaseModel):
+    """The answer to a ping."""
+
+    message: Literal["pong!"]
+
+
+class Alive(BaseModel):
+    """That the process lives."""
+
+    status: Literal["alive"]
+
+
+def new_service(
+    title: str, description: str, *, token: str | None, insecure: bool = False, legacy_status: bool = False
+) -> FastAPI:
+    """An application with all that services share, to which routers are added. Its page `/docs` needs no network."""
+    app: FastAPI = FastAPIOffline(redoc_url=None, title=title, description=description, version=__version__)
+    add_replies(app, legacy_status=legacy_status)
+    metrics = RequestMetrics()
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Guard, token=token, insecure=insecure)
+    app.add_middleware(Measured, metrics=metrics)
+    app.include_router(_health_router())
+    app.include_router(metrics_router(metrics), dependencies=secured(token))
+    return app
+
+
+def secured(token: str | None) -> list[Any]:
+    """Dependencies of routes that the guard lets nobody to without the token: OpenAPI then says so."""
+    return [Security(HTTPBearer(auto_error=False, description="FRAMEDB_TOKEN"))] if token else []
+
+
+def _health_router() -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", **answers(OWN, Alive, {"status": "alive"}, takes_input=False))
+    def healthz() -> dict[str, str]:
+        """The process is alive. Needs no token."""
+        return {"status": "alive"}
+
+    @router.get(
+        "/health/ping",
+        **answers(CLUSTERS, Result[Pong], {"success": True, "result": {"message": "pong!"}}, takes_input=False),
+    )
+    def ping() -> dict[str, Any]:
+        """The service answers. Needs no token."""
+        return result({"message": "pong!"})
+
+    return router

@@ -1,0 +1,5 @@
+"""`Env`: where a `FrameDB` runs."""
+
+from framedb.compat.env import Env
+
+__all__ = ["Env"]
