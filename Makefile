@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# Files of integration tests that run side by side; each starts engines of its own. Acceptance runs alone: it looks at the clock.
+WORKERS ?= 2
 
 .PHONY: help demo test soak bench lint format debian proto clean
 
@@ -40,7 +42,7 @@ debian:
 
 test: $(VENV)/dev debian
 	@echo "== unit: nothing but Python ==" && $(PYTEST) tests/unit
-	@echo "== integration: one real engine each ==" && $(PYTEST) tests/integration
+	@echo "== integration: one real engine each ==" && $(PYTEST) tests/integration -n $(WORKERS) --dist loadfile
 	@echo "== acceptance: the node as a user starts it ==" && $(PYTEST) tests/acceptance
 
 soak: $(VENV)/dev debian

@@ -8,7 +8,7 @@ from framedb.clusters.service import ClusterService
 from framedb.errors import NotFoundError
 from framedb.frame import NO_SOURCE, source_of
 from framedb.placement.connections import Connections
-from framedb.placement.placement import FIRST
+from framedb.placement.placement import FIRST, Placement
 from framedb.routing import Copy, Route, SQLLocator
 from framedb.routing.locator import InstanceType
 
@@ -16,7 +16,10 @@ from framedb.routing.locator import InstanceType
 class ObjectRegistry:
     """Writes down where objects are; the bytes are the writers'."""
 
-    def __init__(self, routing: SQLLocator, connections: Connections, clusters: ClusterService) -> None:
+    def __init__(
+        self, placement: Placement, routing: SQLLocator, connections: Connections, clusters: ClusterService
+    ) -> None:
+        self._placement = placement
         self._routing = routing
         self._connections = connections
         self._clusters = clusters
@@ -39,6 +42,8 @@ class ObjectRegistry:
         inserted = self._routing.register_object(
             key, framedb_id, framedb_type, copies=copies, size=size, metadata=metadata
         )
+        if source_of(key) != NO_SOURCE:
+            self._placement.place(source_of(key), durable=True)  # or its readers would not look for a row
         named = {self._cluster(copy) for copy in (Copy(framedb_id, framedb_type), *copies)}
         for route in self._routes(source_of(key)):
             left = replace(

@@ -11,14 +11,36 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
+from framedb.errors import InvalidInputError
 from framedb.frame import MAX_KEY_BYTES, from_microseconds, to_microseconds
 
 
-def name(length: int) -> TypeEngine[str]:
+def name(length: int) -> "Name":
     """An ASCII name, compared byte for byte (MySQL's own default takes `Gate` and `gate` for the same)."""
-    return String(length).with_variant(
-        mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
-    )
+    return Name(length)
+
+
+class Name(TypeDecorator[str]):
+    """An ASCII name of at most so many characters."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """With the collation that compares bytes."""
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.VARCHAR(self.length, charset="ascii", collation="ascii_bin"))
+        return dialect.type_descriptor(String(self.length))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The name. Raises InvalidInputError for one that is not ASCII: MariaDB would not even compare it."""
+        if value is not None and not value.isascii():
+            raise InvalidInputError(f"{value[:60]!r} is no name: use ASCII letters, digits and signs")
+        return value
 
 
 class Key(TypeDecorator[str]):

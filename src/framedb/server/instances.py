@@ -251,12 +251,17 @@ class _InMemory:
         self._plane = plane
 
     def get(self, framedb_id: str) -> dict[str, Any]:
-        """One of them, whose master must answer. Raises NotFoundError, StoreUnavailableError."""
+        """One of them, or a member of one, whose master must answer. Raises NotFoundError, StoreUnavailableError."""
         try:
-            info = self._plane.clusters.info(framedb_id)
+            cluster, ordinal = self._plane.clusters.resolve(framedb_id)
+            info = self._plane.clusters.info(cluster)
         except NotFoundError as exc:
             raise NotFoundError(_NOTHING) from exc
-        return _in_memory(info, **_urls(self._plane, info.name))
+        shown = _in_memory(info, **_urls(self._plane, cluster))
+        for member in info.members:
+            if member.ordinal == ordinal:
+                shown |= {"framedb_id": member.name, "port": member.port}
+        return shown
 
     def find(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         """Those that equal every value wanted; the URLs of one that does not answer are null."""

@@ -198,7 +198,7 @@ def objects_router(plane: ControlPlane) -> APIRouter:
     """Routes of objects."""
     router = APIRouter(prefix="/framedb/objects", tags=["objects"])
     routing = plane.routing
-    registry = ObjectRegistry(routing, plane.connections, plane.clusters)
+    registry = ObjectRegistry(plane.placement, routing, plane.connections, plane.clusters)
 
     @router.post(
         "",

@@ -1,6 +1,7 @@
 """`/v1/connection` and `/v1/sources`: where frames are, and what there is of a source."""
 
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,9 +42,11 @@ def sources_router(node: Backends) -> APIRouter:
     def stats(source: str) -> dict[str, Any]:
         """Frames, bytes and drops of a source, in memory and durable."""
         check_source(source)
+        held = node.tiers.in_memory.stats(source)
+        drops = Counter(held.drops) + Counter(node.plane.routing.drops(source))  # and those of clusters that are gone
         return {
             "source": source,
-            "memory": asdict(node.tiers.in_memory.stats(source)),
+            "memory": asdict(replace(held, drops=dict(drops))),
             "durable": asdict(node.durable.stats(source)),
         }
 

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 
-from framedb.errors import InvalidSettingError, StoreError, StoreUnavailableError
+from framedb.errors import InvalidInputError, InvalidSettingError, StoreError, StoreUnavailableError
 from framedb.registry import open_engine, reading, sqlite_url, write, writing
+from framedb.registry.tables import clusters
 from tests.engines import free_port
 
 
@@ -211,3 +212,8 @@ def test_what_was_to_be_written_is_not_in_the_message(counter: Engine) -> None:
         connection.execute(insert, {"secret": "hidden-pass"})
     assert "hidden-pass" not in str(caught.value)
     assert "hidden-pass" not in str(caught.value.__cause__)
+
+
+def test_a_name_that_is_not_ascii_is_refused_in_our_words(engine: Engine) -> None:
+    with pytest.raises(InvalidInputError, match="'türe' is no name"), reading(engine) as connection:
+        connection.execute(select(clusters.c.name).where(clusters.c.name == "türe"))

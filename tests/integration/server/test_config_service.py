@@ -218,6 +218,8 @@ def test_an_in_memory_instance_is_made_opened_configured_and_removed(config: Liv
     assert told == routing.call(f"{base}/mem", method="GET")
     assert (told["framedb_id"], told["node_id"], told["cluster_id"]) == ("mem", "tag-i", "site-1")
     assert (told["metadata"], told["port"], told["status"]) == ({"a": 1}, made.json()["port"], "ready")
+    member = config.call(f"{base}/mem-redis-node-0", method="GET")
+    assert member == {**told, "framedb_id": "mem-redis-node-0"}
     client = open_redis(parse_redis_url(told["public_url"]))
     assert client.config_get("maxmemory")["maxmemory"] == str(20 * 2**20)
     close_redis(client)
