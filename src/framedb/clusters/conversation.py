@@ -16,10 +16,15 @@ class Refused(Exception):  # noqa: N818  (an answer, not a fault)
     """The server answered with an error."""
 
 
+class NotRedisError(ConnectionError):
+    """What answers there speaks another protocol."""
+
+
 class Conversation:
     """A connection, logged in. Use it in a `with`.
 
-    Raises OSError when there is nobody (ConnectionRefusedError), or no answer in time (TimeoutError); Refused.
+    Raises OSError when there is nobody (ConnectionRefusedError), no answer in time (TimeoutError) or no Redis (NotRedisError);
+    Refused.
     """
 
     def __init__(
@@ -74,12 +79,12 @@ class Conversation:
             return None if number < 0 else self._exactly(number + 2)[:-2].decode(errors="replace")
         if kind == b"*" and -1 <= number <= LONGEST_REPLY:
             return None if number < 0 else [self._reply() for _ in range(number)]
-        raise ConnectionError("what answers there is no Redis")
+        raise NotRedisError("what answers there is no Redis")
 
     def _line(self) -> bytes:
         while b"\r\n" not in self._unread:
             if len(self._unread) > LONGEST_REPLY:
-                raise ConnectionError("what answers there is no Redis")
+                raise NotRedisError("what answers there is no Redis")
             self._receive()
         line, _, self._unread = self._unread.partition(b"\r\n")
         return line

@@ -21,7 +21,7 @@ ALREADY_RUNS = 75
 """Exit status when another process is the folder's server, or is becoming it."""
 KEPT_SNAPSHOTS = 3
 """Snapshots of a cluster that are kept; older ones go."""
-_LOCK_WAIT = 3.0  # seconds: a process that was just killed still has to give back its memory
+_LOCK_WAIT = 1.0  # seconds: a process that was just killed still has to give back its memory
 
 
 def become(folder: Path, *, first: bool = False, private: bool = False) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from framedb.clusters.conversation import Conversation, Refused
+from framedb.clusters.conversation import Conversation, NotRedisError, Refused
 from framedb.clusters.server_spec import Membership, Peer, ServerSpec
 
 MASTER_NAME = "mymaster"
@@ -62,7 +62,7 @@ def standing(membership: Membership, peer: Peer) -> Standing:
             return Standing.EMPTY
     except Refused as refused:
         return Standing.HOLDING if str(refused).startswith(("LOADING", "BUSY")) else Standing.GONE
-    except (ConnectionRefusedError, ConnectionResetError):
+    except (ConnectionRefusedError, ConnectionResetError, NotRedisError):
         return Standing.GONE
     except (OSError, KeyError, ValueError):
         return Standing.SILENT

@@ -7,7 +7,7 @@ is known better from the specification, and from the sentinels that live.
 from dataclasses import dataclass
 from pathlib import Path
 
-from framedb.clusters.peers import MASTER_NAME, named_master
+from framedb.clusters.peers import MASTER_NAME, Standing, ask_all, named_master, standing
 from framedb.clusters.server_spec import Membership, ServerSpec
 
 
@@ -44,16 +44,7 @@ def sentinel_directives(spec: ServerSpec, membership: Membership) -> list[tuple[
     All members and sentinels are named, so that they agree at once instead of after finding each other.
     """
     memory = read_memory(spec.config_path)
-    addresses = [peer.address for peer in membership.members]
-    named = named_master(spec, but=membership.ordinal)
-    if named is not None and named.address in addresses:
-        host, port = named.address
-        config_epoch = named.epoch
-    elif memory.address in addresses:
-        assert memory.address is not None, "None is no member's address"
-        (host, port), config_epoch = memory.address, memory.config_epoch
-    else:
-        (host, port), config_epoch = addresses[0], memory.config_epoch
+    (host, port), config_epoch = _watched(spec, membership, memory)
     lines = [
         f"myid {membership.sentinel_id(membership.ordinal)}",
         f"monitor {MASTER_NAME} {host} {port} {membership.quorum}",
@@ -70,3 +61,21 @@ def sentinel_directives(spec: ServerSpec, membership: Membership) -> list[tuple[
         identity = membership.sentinel_id(peer.ordinal)
         lines.append(f"known-sentinel {MASTER_NAME} {peer.host} {peer.sentinel_port} {identity}")
     return [("sentinel", line) for line in lines]
+
+
+def _watched(spec: ServerSpec, membership: Membership, memory: Memory) -> tuple[tuple[str, int], int]:
+    """The master, and the version of the configuration that says so.
+
+    Whom the living sentinels name; else the only member that says it is one; else whom this sentinel knew last.
+    """
+    addresses = [peer.address for peer in membership.members]
+    named = named_master(spec, but=membership.ordinal)
+    if named is not None and named.address in addresses:
+        return named.address, named.epoch
+    found = ask_all(lambda peer: standing(membership, peer), membership.members)
+    masters = [address for address, is_what in zip(addresses, found, strict=True) if is_what is Standing.MASTER]
+    if len(masters) == 1:
+        return masters[0], memory.config_epoch
+    if memory.address is not None and memory.address in addresses:
+        return memory.address, memory.config_epoch
+    return addresses[0], memory.config_epoch

@@ -164,13 +164,33 @@ def stop_processes(found: Collection[psutil.Process], *, patience: float = STOP_
     """Stop these processes: politely, and after `patience` seconds not so."""
     for process in found:
         _signal(process, "terminate")
-    _, alive = psutil.wait_procs(found, timeout=patience)
+    alive = _await_ends(found, patience)
     for process in alive:
         logger.info("server did not stop in time, killing it", extra={"pid": process.pid})
         _signal(process, "kill")
-    psutil.wait_procs(alive, timeout=STOP_DEADLINE)
-    with _collecting:
-        _children[:] = [child for child in _children if child.poll() is None]
+    _await_ends(alive, STOP_DEADLINE)
+
+
+def _await_ends(found: Collection[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that still live after so many seconds.
+
+    One that nobody has collected yet is dead too: whoever started it may never do so, nor the first process of a container.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        with _collecting:
+            _children[:] = [child for child in _children if child.poll() is None]
+        alive = [process for process in found if _lives(process)]
+        if not alive or time.monotonic() > deadline:
+            return alive
+        time.sleep(_POLL)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_port(preferred: int | None = None) -> int:

@@ -69,7 +69,7 @@ class ControlPlane:
 def open_control_plane(settings: Settings, data_dir: Path, *, registry: Engine | None = None) -> ControlPlane:
     """Everything over the registry and the clusters of the data folder; nothing is started."""
     data_dir = data_dir.resolve()
-    driver = LocalDriver(data_dir, memory_bytes=settings.machine_memory_bytes)
+    driver = open_driver(settings, data_dir)
     registry = registry or open_registry(settings, data_dir)
     clusters = ClusterService(registry, driver, site=settings.cluster_id)
     discovery = Discovery(clusters, driver.password)
@@ -122,6 +122,11 @@ def open_control_plane(settings: Settings, data_dir: Path, *, registry: Engine |
         connections=connections,
         channel=channel,
     )
+
+
+def open_driver(settings: Settings, data_dir: Path) -> LocalDriver:
+    """What runs servers in the data folder."""
+    return LocalDriver(data_dir, memory_bytes=settings.machine_memory_bytes, binary=settings.server_binary)
 
 
 def open_registry(settings: Settings, data_dir: Path) -> Engine:

@@ -19,7 +19,6 @@ import psutil
 from framedb.capture.sweeper import Sweeper
 from framedb.clusters import server
 from framedb.clusters.drivers.base import Member
-from framedb.clusters.drivers.local import LocalDriver
 from framedb.clusters.registered import READY
 from framedb.clusters.server import Running
 from framedb.clusters.server_spec import write_private
@@ -27,7 +26,7 @@ from framedb.clusters.spec import ClusterSpec
 from framedb.config import Settings
 from framedb.errors import AlreadyRunningError, FrameDBError
 from framedb.node.backends import Backends, open_backends
-from framedb.node.control_plane import Reconciling
+from framedb.node.control_plane import Reconciling, open_driver
 from framedb.node.supervisor import Supervised, Supervisor
 from framedb.placement.placement import FIRST
 from framedb.resp import close_redis, open_redis
@@ -135,7 +134,7 @@ class Node:
         if self._lock is not None:
             if self._backends is not None:
                 self._backends.plane.clusters.stop_all()
-            LocalDriver(self.data_dir).stop_control()
+            open_driver(self.settings, self.data_dir).stop_control()
             (self.data_dir / "node.json").unlink(missing_ok=True)
         if self._backends is not None:
             self._backends.close()
@@ -171,7 +170,7 @@ class Node:
     # Parts
 
     def _start_control(self) -> None:
-        driver = LocalDriver(self.data_dir)
+        driver = open_driver(self.settings, self.data_dir)
         self._control, adopted = driver.start_control(maxmemory_bytes=self.settings.control_maxmemory_bytes)
         logger.info("control server runs", extra={"adopted": adopted, "port": self._control.spec.port})
 

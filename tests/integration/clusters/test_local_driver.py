@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from framedb.clusters import server
+from framedb.clusters.drivers import local_cluster
 from framedb.clusters.drivers.base import Member
 from framedb.clusters.drivers.local import LocalDriver
 from framedb.clusters.server_spec import ServerSpec, read_spec, valkey_binary
@@ -24,17 +25,26 @@ from tests.engines import free_port
 MAXMEMORY = 32 * 2**20
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def spec() -> ClusterSpec:
     return ClusterSpec("local", maxmemory_bytes=MAXMEMORY, preferred_port=free_port())
 
 
-@pytest.fixture
-def driver(tmp_path: Path, spec: ClusterSpec) -> Iterator[LocalDriver]:
-    made = LocalDriver(tmp_path)
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDriver]:
+    """A driver whose cluster `local` each test makes what it needs."""
+    made = LocalDriver(tmp_path_factory.mktemp("driver"))
     yield made
     made.remove("local")
     made.stop_control()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[LocalDriver]:
+    """A driver of its own."""
+    made = LocalDriver(tmp_path)
+    yield made
+    made.remove("local")
 
 
 def test_a_member_answers_and_its_sentinel_names_it_master(driver: LocalDriver, spec: ClusterSpec) -> None:
@@ -63,12 +73,10 @@ def test_a_sentinel_can_log_in_to_its_master(driver: LocalDriver, spec: ClusterS
     assert seen()["flags"] == "master"
 
 
-def test_what_runs_already_is_adopted_with_what_it_holds(
-    driver: LocalDriver, spec: ClusterSpec, tmp_path: Path
-) -> None:
+def test_what_runs_already_is_adopted_with_what_it_holds(driver: LocalDriver, spec: ClusterSpec) -> None:
     members = driver.apply(spec)
     before = run_ids(driver, members)
-    other = LocalDriver(tmp_path)
+    other = LocalDriver(driver.data_dir)
     assert other.installation == driver.installation
     assert other.apply(spec) == members
     assert run_ids(other, members) == before
@@ -96,7 +104,10 @@ def test_a_dead_sentinel_is_started_again_beside_a_master_that_keeps_its_data(
     assert run_ids(driver, members)[0] == before[0]
 
 
-def test_a_member_that_hangs_is_replaced(driver: LocalDriver, spec: ClusterSpec) -> None:
+def test_a_member_that_hangs_is_replaced(
+    driver: LocalDriver, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_cluster, "HANGING", 0.5)
     members = driver.apply(spec)
     hanging = process_of(driver, members[0])
     hanging.suspend()
@@ -130,12 +141,13 @@ def test_what_changes_of_a_spec_is_told_to_servers_that_run_and_to_those_that_st
 
 
 def test_a_master_that_starts_empty_is_prepared_before_anybody_can_reach_it(
-    driver: LocalDriver, spec: ClusterSpec
+    empty: LocalDriver, spec: ClusterSpec
 ) -> None:
+    driver = empty
     seen: list[str] = []
 
     def prepare(master: Endpoint) -> None:
-        assert server.is_free(spec.preferred_port or 0)
+        assert master.port == 0
         client = open_redis(master)
         seen.append(str(client.execute_command("ROLE")[0]))
         client.set("prepared", "yes")
@@ -151,13 +163,13 @@ def test_a_master_that_starts_empty_is_prepared_before_anybody_can_reach_it(
     assert get(driver, members[0], "prepared") == b"yes"
 
 
-def test_a_new_cluster_that_cannot_be_prepared_leaves_nothing(driver: LocalDriver, spec: ClusterSpec) -> None:
+def test_a_new_cluster_that_cannot_be_prepared_leaves_nothing(empty: LocalDriver, spec: ClusterSpec) -> None:
     def prepare(master: Endpoint) -> None:
         raise StoreError("no")
 
     with pytest.raises(StoreError, match="no"):
-        driver.apply(spec, before_clients=prepare)
-    assert_nothing_left(driver, "local")
+        empty.apply(spec, before_clients=prepare)
+    assert_nothing_left(empty, "local")
 
 
 def test_the_control_server_keeps_what_it_was_told_when_it_stops(driver: LocalDriver) -> None:
@@ -182,13 +194,13 @@ def test_a_server_lets_nobody_in_without_the_password(driver: LocalDriver, spec:
         close_redis(client)
 
 
-def test_secrets_stand_in_files_of_their_owner_alone(driver: LocalDriver, spec: ClusterSpec, tmp_path: Path) -> None:
+def test_secrets_stand_in_files_of_their_owner_alone(driver: LocalDriver, spec: ClusterSpec) -> None:
     (member,) = driver.apply(spec)
-    secrets = [driver.password, (tmp_path / "secrets" / "cluster-local").read_text()]
+    secrets = [driver.password, (driver.data_dir / "secrets" / "cluster-local").read_text()]
     for sentinel in (False, True):
         command = " ".join(process_of(driver, member, sentinel=sentinel).cmdline())
         assert not any(secret in command for secret in secrets)
-    for path in tmp_path.rglob("*"):
+    for path in driver.data_dir.rglob("*"):
         if path.is_file() and any(secret.encode() in path.read_bytes() for secret in secrets):
             assert path.stat().st_mode & 0o077 == 0, path
 
@@ -206,16 +218,18 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         server.start(broken)
 
 
-def test_a_cluster_that_cannot_start_says_which_member_and_why_and_leaves_nothing(driver: LocalDriver) -> None:
+def test_a_cluster_that_cannot_start_says_which_member_and_why_and_leaves_nothing(empty: LocalDriver) -> None:
     with pytest.raises(EngineError, match=r"local-redis-node-0 stopped at once: .*maxmemory-policy"):
-        driver.apply(ClusterSpec("local", maxmemory_bytes=MAXMEMORY, settings={"maxmemory-policy": "all-of-them"}))
-    assert_nothing_left(driver, "local")
+        empty.apply(ClusterSpec("local", maxmemory_bytes=MAXMEMORY, settings={"maxmemory-policy": "all-of-them"}))
+    assert_nothing_left(empty, "local")
 
 
 def test_a_directive_that_a_running_server_refuses_is_named(driver: LocalDriver, spec: ClusterSpec) -> None:
     driver.apply(spec)
     with pytest.raises(EngineError, match="local-redis-node-0 refuses CONFIG SET timeout"):
         driver.apply(ClusterSpec("local", maxmemory_bytes=MAXMEMORY, settings={"timeout": "soon"}))
+    driver.apply(spec)
+    assert driver.healthy(spec)
 
 
 def test_a_taken_port_means_the_next_free_one(driver: LocalDriver, spec: ClusterSpec, tmp_path: Path) -> None:

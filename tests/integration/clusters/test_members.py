@@ -1,5 +1,6 @@
 """Clusters of several members: they agree, fail over, come back, grow and shrink, and lose nothing that was acknowledged."""
 
+import random
 import subprocess
 import sys
 import threading
@@ -214,16 +215,14 @@ def test_a_sentinel_that_died_is_started_again_and_not_counted_twice(three: Clus
 
 
 def test_a_sentinel_that_names_another_master_than_the_others_is_put_right(three: Cluster) -> None:
-    old = three.master
-    failover(*three.sentinels[0], three.driver.password)
-    until(lambda: three.driver.healthy(THREE) and three.master != old, "another master")
-    # As after two failovers within a second: it believes in the old master, in the epoch of the new one.
-    client = open_redis(Endpoint(*three.sentinels[2], password=three.driver.password))
+    # As one that believes, in the epoch of the new master, in the old one, which is a replica by now.
+    master, host, port = three.master, *three.sentinels[2]
+    old = three.members[(master + 1) % 3]
+    client = open_redis(Endpoint(host, port, password=three.driver.password))
     client.execute_command("SENTINEL", "REMOVE", "mymaster")
-    client.execute_command("SENTINEL", "MONITOR", "mymaster", "127.0.0.1", three.members[old].port, 2)
+    client.execute_command("SENTINEL", "MONITOR", "mymaster", old.host, old.port, 2)
     close_redis(client)
     assert not three.driver.healthy(THREE)
-    master = three.master
     three.apply()
     assert three.driver.healthy(THREE)
     assert three.master == master
@@ -289,6 +288,36 @@ def test_removing_leaves_no_process_no_folder_and_no_socket(driver: LocalDriver)
     assert [path.name for path in driver.data_dir.rglob("*") if path.is_socket()] == [Path(other.uds or "").name]
     assert not list(server.processes(driver.data_dir / "clusters" / "demo"))
     assert not (driver.data_dir / "secrets" / "cluster-demo").exists()
+
+
+def test_a_driver_that_is_killed_at_any_moment_leaves_nothing_that_the_next_cannot_put_right(
+    driver: LocalDriver, soak: int
+) -> None:
+    chance = random.Random(7)
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from framedb.clusters.drivers.local import LocalDriver; from framedb.clusters.spec import ClusterSpec\n"
+        "replicas = int(sys.argv[2]); driver = LocalDriver(Path(sys.argv[1])); print(flush=True)\n"
+        "spec = ClusterSpec('demo', replicas=max(replicas, 1), quorum=replicas // 2 + 1, maxmemory_bytes=2**25)\n"
+        "driver.apply(spec) if replicas else driver.remove('demo')"
+    )
+    for replicas, then in [(3, 2), (2, 0), (0, 1)] * max(1, soak // 3):
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(driver.data_dir), str(replicas)], stdout=subprocess.PIPE
+        ) as changing:
+            assert changing.stdout is not None
+            changing.stdout.readline()
+            time.sleep(chance.random() * 1.5)
+            changing.kill()
+        if then:
+            spec = ClusterSpec("demo", replicas=then, quorum=then // 2 + 1, maxmemory_bytes=32 * MiB)
+            driver.apply(spec)
+            assert driver.healthy(spec)
+            assert driver.found() == [spec]
+        else:
+            driver.remove("demo")
+            assert driver.leftovers() == []
+        assert len(list(server.processes(driver.data_dir))) == 2 * then
 
 
 def test_what_a_crash_left_of_a_cluster_can_be_removed_and_made_anew(driver: LocalDriver) -> None:
@@ -436,21 +465,26 @@ def test_the_machine_has_a_label(driver: LocalDriver) -> None:
         driver.label("elsewhere", "west")
 
 
-def test_a_member_of_one_runs_by_hand_and_says_so_when_it_runs_already(driver: LocalDriver) -> None:
+def test_a_member_runs_by_hand_and_says_so_when_it_runs_already(driver: LocalDriver) -> None:
     cluster = Cluster(driver, ClusterSpec("demo", maxmemory_bytes=32 * MiB))
     cluster.apply()
-    again = subprocess.run(
-        [sys.executable, "-m", "framedb.clusters.member", str(cluster.folder(0))],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    command = "import typer; from framedb.cli.member import member; typer.run(member)"
+    started = [sys.executable, "-c", command, str(cluster.folder(0))]
+    again = subprocess.run(started, capture_output=True, text=True, check=False, timeout=30)
     assert again.returncode == 75
     assert "runs already" in again.stderr
     cluster.kill(0)
-    with by_hand(cluster, 0):
-        until(lambda: driver.healthy(cluster.spec), "it to be well")
+    with subprocess.Popen(started, stdout=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: driver.healthy(cluster.spec), "it to be well")
+            assert cluster.process(0).pid == process.pid
+        finally:
+            process.terminate()
+    elsewhere = subprocess.run(
+        [*started[:3], str(driver.data_dir)], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert elsewhere.returncode == 1
+    assert "is no server's folder" in elsewhere.stderr
 
 
 class Writer(threading.Thread):
