@@ -46,6 +46,9 @@ class ClusterDetails(BaseModel):
     metrics_port: int | None = Field(description="Of its Prometheus endpoint; null: it has none.")
     clusterPods: list[str] = Field(description="Its members' names.")  # noqa: N815  - the published spelling
     state: str = Field(description="creating, ready or removing.")
+    healthy: bool = Field(
+        description="All members and sentinels answer, and agree on the master: ready for the next death."
+    )
     replicas: int = Field(description="Redis processes wanted, the master included.")
     quorum: int
     sources: int = Field(description="Sources whose frames go there.")
@@ -64,6 +67,7 @@ EXAMPLE: dict[str, Any] = {
     "metrics_port": None,
     "clusterPods": ["cluster-alpha-redis-node-0"],
     "state": "ready",
+    "healthy": True,
     "replicas": 1,
     "quorum": 1,
     "sources": 12,
@@ -108,6 +112,7 @@ def details(plane: ControlPlane, info: ClusterInfo) -> dict[str, Any]:
         "metrics_port": info.metrics_port,
         "clusterPods": [info.spec.member_name(ordinal) for ordinal in range(info.spec.replicas)],
         "state": info.state,
+        "healthy": _is_healthy(plane, info, members),
         "replicas": info.spec.replicas,
         "quorum": info.spec.quorum,
         "sources": len(plane.placement.load(name).sources),
@@ -119,6 +124,12 @@ def all_details(plane: ControlPlane, infos: Sequence[ClusterInfo]) -> list[dict[
     """Several clusters, asked side by side."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="details") as pool:
         return list(pool.map(lambda info: details(plane, info), infos))
+
+
+def _is_healthy(plane: ControlPlane, info: ClusterInfo, members: Sequence[dict[str, Any]]) -> bool:
+    if info.installation == plane.driver.installation:
+        return plane.clusters.is_well(info)
+    return len(members) == info.spec.replicas and all(each["state"] == "online" for each in members)
 
 
 def _members(plane: ControlPlane, info: ClusterInfo) -> list[dict[str, Any]]:
