@@ -11,17 +11,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framedb.client import FrameDB, connect
+    from framedb.client import AsyncFrameDB, FrameDB, connect, connect_async
     from framedb.frame import CameraKey, Frame
 
 __version__ = "0.1.0"
-__all__ = ["CameraKey", "Frame", "FrameDB", "__version__", "connect"]
+__all__ = ["AsyncFrameDB", "CameraKey", "Frame", "FrameDB", "__version__", "connect", "connect_async"]
 
 _HOMES = {
+    "AsyncFrameDB": "framedb.client",
     "CameraKey": "framedb.frame",
     "Frame": "framedb.frame",
     "FrameDB": "framedb.client",
     "connect": "framedb.client",
+    "connect_async": "framedb.client",
 }
 
 

@@ -4,6 +4,7 @@ Here: `connect` and what it answers; the node is found over HTTP, the bytes then
 anything that opens a database or starts a server (`node`): this room installs light.
 """
 
+from framedb.client.asynchronous import AsyncFrameDB, connect_async
 from framedb.client.database import FrameDB, connect
 
-__all__ = ["FrameDB", "connect"]
+__all__ = ["AsyncFrameDB", "FrameDB", "connect", "connect_async"]

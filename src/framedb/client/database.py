@@ -1,5 +1,6 @@
 """`connect`, and the frame database it opens."""
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from typing_extensions import Buffer
 
+from framedb.client.arrivals import Arrivals
 from framedb.client.http import NodeClient
 from framedb.client.locator import FixedLocator, HTTPLocator
 from framedb.client.objects import HTTPStore
@@ -128,6 +130,23 @@ class FrameDB:
     def range(self, source: str, start: datetime, stop: datetime) -> Iterator[Frame]:
         """Frames captured in `start <= t < stop`, in order."""
         return self._tiers.range(source, start, stop)
+
+    def stream(self, source: str, *, since: datetime | None = None, interval: float = 0.1) -> Iterator[Frame]:
+        """Frames of the source as they come in, for ever: in order of capture, from `since` (by default now) on.
+
+        It takes nothing away, and so is no queue. `interval` is the pause in seconds between two looks. A frame that comes
+        late, captured before one that was given, is left out.
+        """
+        arrivals = self.arrivals(source, since=since)
+        while True:
+            page = arrivals.next_page(utc_now())
+            yield from page
+            if not page:
+                time.sleep(interval)
+
+    def arrivals(self, source: str, *, since: datetime | None = None) -> Arrivals:
+        """What `stream` asks, again and again."""
+        return Arrivals(self._tiers, source, since or utc_now())
 
     def sources(self) -> list[str]:
         """Sources that have frames."""
