@@ -32,7 +32,9 @@ class TestHTTPStoreOverObjects(FrameStoreContract):
             instances.store("local"), routing, superseded=lambda source, keys: None, mark_durable=lambda source: None
         )
         # Memory is not looked at here: what it would answer is the durable tier's.
-        backends = SimpleNamespace(durable=durable, tiers=SimpleNamespace(in_memory=durable))
+        backends = SimpleNamespace(
+            durable=durable, tiers=SimpleNamespace(in_memory=durable), plane=SimpleNamespace(routing=routing)
+        )
         app = new_service("objects", "", token=None)
         app.include_router(objects_router(objects, durable))
         app.include_router(sources_router(backends))  # type: ignore[arg-type]
