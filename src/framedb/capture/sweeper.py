@@ -1,7 +1,6 @@
 """The sweeper: frames that were stored but never announced are announced after all."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from framedb.capture.backoff import Backoff
 from framedb.capture.publisher import Publisher
 from framedb.errors import FrameDBError
 from framedb.frame import parse_key
+from framedb.periodic import Periodic
 from framedb.queueing.base import Announcement, FrameQueue
 from framedb.registry import Leases
 from framedb.stores.memory import MemoryStore
@@ -51,8 +51,7 @@ class Sweeper:
         self._leases = leases
         self._holder = holder
         self._turns: dict[str, _Turn] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+        self._thread = Periodic("sweeper", self._look_again, period=_PERIOD)
 
     def start(self) -> None:
         """Begin."""
@@ -60,9 +59,7 @@ class Sweeper:
 
     def stop(self) -> None:
         """End, after the look that is under way."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
 
     def sweep(self, cluster: str, queue: FrameQueue, *, older_than: float = OLDER_THAN) -> int:
         """Announce what has waited longer than that in the cluster, now; how many."""
@@ -87,7 +84,7 @@ class Sweeper:
         if mine:
             with self._open_queue() as queue:
                 for name in mine:
-                    if not self._stop.is_set():
+                    if not self._thread.is_stopping:
                         self._try(name, queue)
 
     def _try(self, name: str, queue: FrameQueue) -> None:
@@ -109,9 +106,8 @@ class Sweeper:
             turn.token = self._leases.acquire(lease, self._holder, _HOLD)
         return turn.token is not None
 
-    def _run(self) -> None:
-        while not self._stop.wait(_PERIOD):
-            try:
-                self.look()
-            except FrameDBError as exc:
-                logger.warning("could not look for forgotten announcements: %s", exc)
+    def _look_again(self) -> None:
+        try:
+            self.look()
+        except FrameDBError as exc:
+            logger.warning("could not look for forgotten announcements: %s", exc)

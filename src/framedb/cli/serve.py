@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
-from framedb.cli.output import console, failures
+from framedb.cli.output import failures
 from framedb.cli.serve_objects import EXAMPLE as OBJECTS_EXAMPLE
 from framedb.cli.serve_objects import objects
-from framedb.cli.serving import bound, serve, stopped_by_signals, token_for, url_of
+from framedb.cli.serving import GOES_ON, bound, greet, serve, stopped_by_signals, token_for, url_of
 
 app = typer.Typer(help="One service alone.", no_args_is_help=True)
 
@@ -61,15 +60,8 @@ def _serve(name: Literal["config", "routing"], host: str, port: int, data_dir: P
                 opened.callback(reconciling.stop)
                 reconciling.start()
             create = create_config_app if name == "config" else create_routing_app
-            _greet(name, url_of(host, listening), data_dir)
+            url = url_of(host, listening)
+            greet(
+                f"FrameDB's {name} service", HTTP=url, try_it=f"{url}/docs", data=str(data_dir.resolve()), stop=GOES_ON
+            )
             serve(create(plane, token=token, insecure=insecure), listening)
-
-
-def _greet(name: str, url: str, data_dir: Path) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("HTTP", url)
-    table.add_row("try it", f"{url}/docs")
-    table.add_row("data", str(data_dir.resolve()))
-    table.add_row("stop", "Ctrl-C; clusters go on running")
-    console.print(f"[bold green]FrameDB's {name} service is up[/]")
-    console.print(table)

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from framedb.cli.output import console, failures
-from framedb.cli.serving import stopped_by_signals, token_for
+from framedb.cli.output import failures
+from framedb.cli.serving import GOES_ON, greet, stopped_by_signals, token_for
 
 EXAMPLE = "Example: framedb serve objects --data-dir runtime --grpc-port 50051"
 
@@ -41,14 +40,5 @@ def objects(
             server = ObjectServer(open_objects(plane), host=host, port=grpc_port, token=token)
             opened.callback(server.stop)
             server.start()
-            _greet(server.address, data_dir)
+            greet("FrameDB's object service", gRPC=server.address, data=str(data_dir.resolve()), stop=GOES_ON)
             server.wait()
-
-
-def _greet(address: str, data_dir: Path) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("gRPC", address)
-    table.add_row("data", str(data_dir.resolve()))
-    table.add_row("stop", "Ctrl-C; clusters go on running")
-    console.print("[bold green]FrameDB's object service is up[/]")
-    console.print(table)

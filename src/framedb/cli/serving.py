@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.table import Table
+
+from framedb.cli.output import console
 from framedb.config import Settings
 from framedb.errors import InvalidSettingError, PortInUseError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+GOES_ON = "Ctrl-C; clusters go on running"
+"""How to stop a service that is not the whole node."""
 _ORDERLY = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -53,6 +58,15 @@ def stopped_by_signals() -> Iterator[None]:
     finally:
         for number in _ORDERLY:
             signal.signal(number, signal.SIG_IGN)
+
+
+def greet(what: str, **rows: str) -> None:
+    """Tell whoever started a service where it is."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(name.replace("_", " "), value)
+    console.print(f"[bold green]{what} is up[/]")
+    console.print(table)
 
 
 def serve(app: "FastAPI", listening: socket.socket) -> None:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from framedb.cli.output import console, failures
-from framedb.cli.serving import bound, serve, stopped_by_signals, token_for, url_of
+from framedb.cli.output import failures
+from framedb.cli.serving import bound, greet, serve, stopped_by_signals, token_for, url_of
 
 EXAMPLE = "Example: framedb up --data-dir runtime"
 
@@ -58,16 +57,6 @@ def _serve(
             grpc.start()
             url = url_of(host, listening)
             node.announce(url=url, grpc=grpc.address)
-            _greet(url, grpc.address, node)
+            frames = f"127.0.0.1:{node.frames.port}  {node.frames.uds}"
+            greet("FrameDB", HTTP=url, gRPC=grpc.address, frames=frames, data=str(node.data_dir), stop="Ctrl-C")
             serve(create_app(node, token=token, insecure=insecure), listening)
-
-
-def _greet(url: str, grpc: str, node: "Node") -> None:  # type: ignore[name-defined]  # noqa: F821  (the client installs without it)
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("HTTP", url)
-    table.add_row("gRPC", grpc)
-    table.add_row("frames", f"127.0.0.1:{node.frames.port}  {node.frames.uds}")
-    table.add_row("data", str(node.data_dir))
-    table.add_row("stop", "Ctrl-C")
-    console.print("[bold green]FrameDB is up[/]")
-    console.print(table)

@@ -8,7 +8,7 @@ import os
 import time
 
 from framedb.clusters.conversation import Conversation, Refused
-from framedb.clusters.peers import MASTER_NAME
+from framedb.clusters.peers import MASTER_NAME, has_copy
 from framedb.clusters.server_spec import ServerSpec
 
 PERIODS_MS = {
@@ -74,8 +74,7 @@ def make_choosable(spec: ServerSpec) -> bool:
             replication = server.fields("INFO", "replication")
             if replication["role"] == "slave":
                 loading = server.fields("INFO", "persistence")["loading"] != "0"
-                copied = int(replication["master_repl_offset"]) > 0 or int(server.ask("DBSIZE")) > 0
-                if loading or replication["master_sync_in_progress"] != "0" or not copied:
+                if loading or replication["master_sync_in_progress"] != "0" or not has_copy(server, replication):
                     return False
             server.ask("CONFIG", "SET", "replica-priority", CHOOSABLE)
             return True

@@ -2,7 +2,7 @@
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,7 +11,7 @@ from framedb.clusters.conversation import Conversation, NotRedisError, Refused
 from framedb.clusters.server_spec import Membership, Peer, ServerSpec
 
 MASTER_NAME = "mymaster"
-"""What every cluster of FrameDB calls its master."""
+"""As in `resp.sentinel`, which would cost the import of the Redis client."""
 T = TypeVar("T")
 Whom = TypeVar("Whom")
 _TIMEOUT = 1.0  # seconds for an answer: as long as a sentinel waits before it calls a server down
@@ -56,8 +56,7 @@ def standing(membership: Membership, peer: Peer) -> Standing:
             if replication["role"] == "master":
                 return Standing.MASTER
             loading = server.fields("INFO", "persistence")["loading"] != "0"
-            # The offset tells a replica of an empty master, which has functions and policies, from one that has nothing.
-            if loading or int(replication["master_repl_offset"]) > 0 or int(server.ask("DBSIZE")) > 0:
+            if loading or has_copy(server, replication):
                 return Standing.HOLDING
             return Standing.EMPTY
     except Refused as refused:
@@ -66,6 +65,14 @@ def standing(membership: Membership, peer: Peer) -> Standing:
         return Standing.GONE
     except (OSError, KeyError, ValueError):
         return Standing.SILENT
+
+
+def has_copy(replica: Conversation, replication: Mapping[str, str]) -> bool:
+    """Whether the replica ever had a copy, by `replication`, which it just told.
+
+    The offset tells the replica of an empty master, which has functions and policies, from one that has nothing.
+    """
+    return int(replication["master_repl_offset"]) > 0 or int(replica.ask("DBSIZE")) > 0
 
 
 def named_master(spec: ServerSpec, *, but: int | None = None) -> Opinion | None:

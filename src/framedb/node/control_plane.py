@@ -1,8 +1,7 @@
 """`ControlPlane`: clusters and the sources on them, opened over one registry and one data folder."""
 
 import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from framedb.clusters.discovery import Discovery
 from framedb.clusters.drivers.local import LocalDriver
 from framedb.clusters.metrics import MetricsExporters
 from framedb.clusters.reconcile import Reconciler
-from framedb.clusters.registered import READY
+from framedb.clusters.registered import READY, ClusterInfo
 from framedb.clusters.service import ClusterService
 from framedb.clusters.settings import ClusterSettings
 from framedb.config import Settings
 from framedb.errors import EngineError, FrameDBError
+from framedb.periodic import Periodic
 from framedb.placement.channel import ControlChannel
 from framedb.placement.connections import Connections
 from framedb.placement.instances import PersistentInstances
@@ -32,6 +32,8 @@ from framedb.stores.policy import SourcePolicy
 logger = logging.getLogger(__name__)
 
 _LOOK = 1.0  # seconds between two looks at the clusters
+# Changes are told to exporters at once; this is for one that another process has ceased to serve, and finding out is a scrape.
+_LOOKS_AT_EXPORTERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,11 @@ class ControlPlane:
 
     def clusters_with_frames(self) -> list[str]:
         """Names of the clusters that are ready, and so may hold frames."""
-        return [info.name for info in self.clusters.list() if info.state == READY]
+        return _ready(self.clusters.list())
+
+    def own_clusters_with_frames(self) -> list[str]:
+        """Those of them that run in this data folder: the ones that are ours to look after."""
+        return _ready(self.clusters.own())
 
     def close(self) -> None:
         """Close everything, the registry last. Clusters go on running."""
@@ -64,6 +70,10 @@ class ControlPlane:
         self.connections.close()
         self.instances.close()
         self.registry.dispose()
+
+
+def _ready(infos: Iterable[ClusterInfo]) -> list[str]:
+    return [info.name for info in infos if info.state == READY]
 
 
 def open_control_plane(settings: Settings, data_dir: Path, *, registry: Engine | None = None) -> ControlPlane:
@@ -152,33 +162,32 @@ def control_endpoint(settings: Settings, driver: LocalDriver) -> Endpoint | None
 
 
 class Reconciling:
-    """A thread that keeps what runs and what is registered together, for as long as it is open."""
+    """A thread that keeps what runs and what is registered together, beginning with what was left half-done."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reconciling", daemon=True)
+        self._looks = 0
+        self._thread = Periodic("reconciling", self._look, period=_LOOK, at_once=True)
 
     def start(self) -> None:
-        """Begin: with what an earlier control plane left half-done."""
+        """Begin."""
         self._thread.start()
 
     def stop(self) -> None:
         """End; what was begun is ended first."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
 
-    def _run(self) -> None:
-        self._look(self._plane.instances.reconcile)
-        while True:
-            self._look(self._plane.reconciler.once)
-            self._look(self._plane.exporters.refresh)
-            if self._stop.wait(_LOOK):
-                return
+    def _look(self) -> None:
+        if self._looks == 0:
+            _try(self._plane.instances.reconcile)
+        _try(self._plane.reconciler.once)
+        if self._looks % _LOOKS_AT_EXPORTERS == 0:
+            _try(self._plane.exporters.refresh)
+        self._looks += 1
 
-    def _look(self, at: Callable[[], object]) -> None:
-        try:
-            at()
-        except FrameDBError as exc:
-            logger.warning("could not look at the clusters: %s", exc)
+
+def _try(look: Callable[[], object]) -> None:
+    try:
+        look()
+    except FrameDBError as exc:
+        logger.warning("could not look at the clusters: %s", exc)

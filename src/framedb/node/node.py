@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -28,6 +27,7 @@ from framedb.errors import AlreadyRunningError, FrameDBError
 from framedb.node.backends import Backends, open_backends
 from framedb.node.control_plane import Reconciling, open_driver
 from framedb.node.supervisor import Supervised, Supervisor
+from framedb.periodic import Periodic
 from framedb.placement.placement import FIRST
 from framedb.resp import close_redis, open_redis
 
@@ -63,8 +63,7 @@ class Node:
         self._reconciling: Reconciling | None = None
         self._supervisor: Supervisor | None = None
         self._sweeper: Sweeper | None = None
-        self._stopping = threading.Event()
-        self._tidying: threading.Thread | None = None
+        self._tidying: Periodic | None = None
 
     @property
     def backends(self) -> Backends:
@@ -105,7 +104,7 @@ class Node:
         if self.settings.tidb_url is None:
             backends.durable.sweep(older_than=0.0)  # the file is ours alone: what is unfinished will never be finished
         self._sweeper = Sweeper(
-            self._clusters_of_frames,
+            backends.plane.own_clusters_with_frames,
             backends.plane.connections.memory,
             backends.open_queue,
             backends.leases,
@@ -116,16 +115,15 @@ class Node:
             self._start_worker()
         self._supervisor = Supervisor(self._supervised())
         self._supervisor.start()
-        self._tidying = threading.Thread(target=self._tidy, name="tidy", daemon=True)
+        self._tidying = Periodic("tidy", self._tidy, period=_TIDY)
         self._tidying.start()
 
     def stop(self) -> None:
         """Stop every part in reverse order; a second call does nothing."""
-        self._stopping.set()
         if self._supervisor is not None:
             self._supervisor.stop()
         if self._tidying is not None:
-            self._tidying.join()
+            self._tidying.stop()
         self._stop_worker()
         if self._sweeper is not None:
             self._sweeper.stop()
@@ -180,10 +178,6 @@ class Node:
         link.unlink(missing_ok=True)
         if self.frames.uds is not None:
             link.symlink_to(self.frames.uds)
-
-    def _clusters_of_frames(self) -> list[str]:
-        """Clusters of this machine whose frames somebody must look after."""
-        return [info.name for info in self.backends.plane.clusters.own() if info.state == READY]
 
     def _start_worker(self) -> None:
         # It watches its standard input: when this process dies, however it dies, the pipe closes and it stops.
@@ -254,18 +248,18 @@ class Node:
 
     def _tidy(self) -> None:
         """Sweep the durable stores, and count expired frames of sources that were written no more."""
-        while not self._stopping.wait(_TIDY):
-            try:
-                for instance in self.backends.plane.instances.list():
-                    if instance.state == READY:
-                        self._sweep(instance.framedb_id)
-                self.backends.objects.sweep()
-                for cluster in self._clusters_of_frames():
-                    memory = self.backends.plane.connections.memory(cluster)
-                    for source in memory.sources():
-                        memory.expire(source)
-            except FrameDBError as exc:
-                logger.warning("could not tidy up: %s", exc)
+        plane = self.backends.plane
+        try:
+            for instance in plane.instances.list():
+                if instance.state == READY:
+                    self._sweep(instance.framedb_id)
+            self.backends.objects.sweep()
+            for cluster in plane.own_clusters_with_frames():
+                memory = plane.connections.memory(cluster)
+                for source in memory.sources():
+                    memory.expire(source)
+        except FrameDBError as exc:
+            logger.warning("could not tidy up: %s", exc)
 
 
 def _locked(path: Path) -> TextIO:

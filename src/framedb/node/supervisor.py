@@ -1,9 +1,10 @@
 """Keeps things running: looks at each again and again, and starts anew what died."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from framedb.periodic import Periodic
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +34,8 @@ class Supervisor:
 
     def __init__(self, things: list[Supervised]) -> None:
         self._things = things
-        self._stop = threading.Event()
         self._looks = 0
-        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._thread = Periodic("supervisor", self._look, period=_LOOK)
 
     def start(self) -> None:
         """Begin to look after them."""
@@ -43,17 +43,14 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop looking; nothing is started any more once this returns."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
 
-    def _run(self) -> None:
-        while not self._stop.wait(_LOOK):
-            self._looks += 1
-            for thing in self._things:
-                if self._stop.is_set():
-                    return
-                self._look_at(thing)
+    def _look(self) -> None:
+        self._looks += 1
+        for thing in self._things:
+            if self._thread.is_stopping:
+                return
+            self._look_at(thing)
 
     def _look_at(self, thing: Supervised) -> None:
         try:

@@ -4,14 +4,11 @@ A row comes before its database and goes after it, so that a crash leaves a trac
 (`creating`) or finished (`removing`) by `reconcile`. Whoever changes an instance holds a lock that its death frees.
 """
 
-import fcntl
-import hashlib
 import logging
 import re
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +18,8 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
 from framedb.errors import AlreadyExistsError, ConflictError, FrameDBError, InvalidInputError, NotFoundError
 from framedb.frame import utc_now
-from framedb.placement.databases import LOCAL, Databases, make_folder
+from framedb.locks import Locks
+from framedb.placement.databases import LOCAL, Databases
 from framedb.registry import reading, write
 from framedb.registry.tables import persistent_instances
 from framedb.routing import SQLLocator, filters
@@ -75,7 +73,10 @@ class PersistentInstances:
     def __init__(self, engine: Engine, data_dir: Path, tidb_url: str | None = None, installation: str = LOCAL) -> None:
         self._engine = engine
         self._databases = Databases(data_dir, tidb_url)
-        self._locks = self._databases.folder / "locks"
+        self._locks = Locks(
+            self._databases.folder / "locks",
+            conflict="persistent instance {} is being changed by others: try again",
+        )
         self._installation = installation
         self._lock = threading.Lock()
         self._stores: dict[str, SQLStore] = {}
@@ -155,6 +156,7 @@ class PersistentInstances:
             self._set_state(framedb_id, REMOVING)
             SQLLocator(self._engine).forget_copies(framedb_id, "storage")
             self._forget(framedb_id)
+            self._locks.forget(framedb_id)
 
     def reconcile(self) -> None:
         """Undo creations that were cut short, and finish removals: those of this installation that nobody is at."""
@@ -295,25 +297,9 @@ class PersistentInstances:
         if store is not None:
             store.close()
 
-    @contextmanager
-    def _exclusively(self, framedb_id: str, *, wait: float = _WAIT) -> Iterator[None]:
+    def _exclusively(self, framedb_id: str, *, wait: float = _WAIT) -> AbstractContextManager[None]:
         """Nobody else of this installation changes the instance meanwhile. Raises ConflictError if somebody does for long."""
-        make_folder(self._locks)
-        deadline = time.monotonic() + wait
-        # One of 256 files: each is there for ever, because a lock that others wait for cannot be deleted.
-        name = hashlib.sha256(check_name("framedb_id", framedb_id).encode()).hexdigest()[:2]
-        with (self._locks / f"{name}.lock").open("a") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise ConflictError(
-                            f"persistent instance {framedb_id} is being changed by others: try again"
-                        ) from None
-                    time.sleep(0.02)
-            yield
+        return self._locks.exclusively(check_name("framedb_id", framedb_id), wait)
 
 
 def check_settings(settings: Any) -> dict[str, Any]:

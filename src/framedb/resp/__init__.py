@@ -10,7 +10,6 @@ from framedb.resp.fast import execute_many, get_into, transaction
 from framedb.resp.finding import find_master, verified_master
 from framedb.resp.master import MasterClient
 from framedb.resp.replication import Replicated, replicated_transaction
-from framedb.resp.sentinel import ask_sentinels
 
 __all__ = [
     "NOWHERE",
@@ -19,7 +18,6 @@ __all__ = [
     "MasterClient",
     "Redis",
     "Replicated",
-    "ask_sentinels",
     "close_redis",
     "execute_many",
     "find_master",

@@ -17,10 +17,10 @@ from framedb.clusters.drivers.local import LocalDriver
 from framedb.clusters.server_spec import ServerSpec, read_spec, valkey_binary
 from framedb.clusters.spec import ClusterSpec, SentinelSettings
 from framedb.errors import EngineError, InvalidInputError, StoreError
-from framedb.resp import Endpoint, ask_sentinels, close_redis, open_redis, translated
-from framedb.resp.sentinel import sentinel_master
+from framedb.resp import Endpoint, close_redis, open_redis, translated
 from tests.contracts.frame_store import until
 from tests.engines import free_port
+from tests.engines.sentinels import ask_sentinels, sentinel_master
 
 MAXMEMORY = 32 * 2**20
 

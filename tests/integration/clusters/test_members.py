@@ -20,9 +20,10 @@ from framedb.clusters.drivers.local import LocalDriver
 from framedb.clusters.server_spec import read_spec
 from framedb.clusters.spec import ClusterSpec, SentinelSettings
 from framedb.errors import ConflictError, EngineError, InsufficientRoomError, NotFoundError, StoreError
-from framedb.resp import Endpoint, Redis, ask_sentinels, close_redis, open_redis, translated
-from framedb.resp.sentinel import check_quorum, failover, sentinel_master, sentinel_replicas
+from framedb.resp import Endpoint, Redis, close_redis, open_redis, translated
+from framedb.resp.sentinel import sentinel_replicas
 from tests.contracts.frame_store import until
+from tests.engines.sentinels import ask_sentinels, check_quorum, failover, sentinel_master
 
 MiB = 2**20
 THREE = ClusterSpec("demo", replicas=3, quorum=2, maxmemory_bytes=32 * MiB)

@@ -19,13 +19,13 @@ from framedb.clusters import server
 from framedb.clusters.drivers.base import Member, NodeInfo
 from framedb.clusters.drivers.folder import ClusterFolder
 from framedb.clusters.drivers.local_cluster import LocalCluster
-from framedb.clusters.drivers.locks import Locks
 from framedb.clusters.drivers.machine import Machine
 from framedb.clusters.drivers.view import view
 from framedb.clusters.server import PORTS, Running
 from framedb.clusters.server_spec import ServerSpec, read_spec, valkey_binary, write_private
 from framedb.clusters.spec import ClusterSpec
 from framedb.errors import EngineError, FrameDBError, InvalidInputError
+from framedb.locks import Locks
 from framedb.resp import Endpoint
 
 __all__ = ["LocalDriver", "Member"]
@@ -49,7 +49,9 @@ class LocalDriver:
         self._binary = binary and valkey_binary(binary)
         self._ports = ports
         self._folder = self.data_dir / "clusters"
-        self._locks = Locks(self._folder)
+        self._locks = Locks(
+            self._folder, conflict="Cluster {} is being changed by somebody else: try again in a moment"
+        )
         self._machine = Machine(self.data_dir / "labels.json", memory_bytes=memory_bytes, ports=ports)
         self.installation = self._secret("installation", 9)
         self.password = self._secret("client")

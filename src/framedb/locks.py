@@ -1,4 +1,4 @@
-"""Holding a cluster alone, among all threads and processes of the machine."""
+"""Holding something alone, among all threads and processes of the machine."""
 
 import fcntl
 import os
@@ -16,8 +16,10 @@ _POLL = 0.02
 class Locks:
     """One lock per name, as a file in the folder. The system lets it go when its holder dies."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, conflict: str) -> None:
+        """`conflict` is what the error says, with `{}` for the name."""
         self._folder = folder
+        self._conflict = conflict
         self._held = threading.local()
 
     @contextmanager
@@ -59,7 +61,7 @@ class Locks:
                 raise
             os.close(descriptor)
             if time.monotonic() > deadline:
-                raise ConflictError(f"Cluster {name} is being changed by somebody else: try again in a moment")
+                raise ConflictError(self._conflict.format(name))
             time.sleep(_POLL)
 
 
