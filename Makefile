@@ -60,9 +60,10 @@ lint: $(VENV)/dev
 format: $(VENV)/dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-# The code that speaks gRPC, checked in: a test compares.
+# The code that speaks protobuf, and gRPC where there is a service; checked in: a test compares.
 proto: $(VENV)/dev
-	@cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. framedb/proto/*.proto
+	@cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. framedb/proto/*.proto
+	@cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --grpc_python_out=. $$(grep -l '^service ' framedb/proto/*.proto)
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

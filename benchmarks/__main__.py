@@ -17,7 +17,7 @@ from benchmarks.comparison import Figure
 from benchmarks.node import running_target
 from benchmarks.rounds import measure
 
-FILES = ("write_frame", "read_frame", "push_batch", "hand_over")
+FILES = ("write_frame", "read_frame", "push_batch", "hand_over", "large_object")
 CHOICES = ("frame_queue", "jpeg")
 
 
@@ -28,7 +28,7 @@ def main() -> None:
         "--only", choices=(*FILES, *CHOICES), action="append", help="this comparison (repeatable); default: all"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
-    parser.add_argument("--rounds", type=int, default=5, help="processes per side (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="processes per side, at most (default: %(default)s)")
     options = parser.parse_args()
 
     names = options.only or FILES
@@ -47,7 +47,8 @@ def run(names: Sequence[str], *, rounds: int, as_json: bool) -> None:
         for name in names:
             with console.status(name):
                 file = importlib.import_module(f"benchmarks.{name}")
-                figures += measure(name, file.COMPARISONS, target, rounds=rounds, times=file.TIMES)
+                most = getattr(file, "ROUNDS", rounds)
+                figures += measure(name, file.COMPARISONS, target, rounds=min(rounds, most), times=file.TIMES)
     if as_json:
         print(json.dumps([figure.to_dict() for figure in figures], indent=2))
     else:
@@ -56,29 +57,30 @@ def run(names: Sequence[str], *, rounds: int, as_json: bool) -> None:
 
 def table(figures: list[Figure]) -> Table:
     """The figures as people read them."""
-    shown = Table(
-        caption="Times and ratios are medians of the rounds; in brackets the least and greatest ratio of a round."
-    )
+    shown = Table(caption="Medians of the rounds; in brackets the least and greatest of a round.")
     for heading in ("work", "against"):
         shown.add_column(heading, ratio=1)
-    for heading in ("ours", "theirs", "ratio", "wanted", "ok"):
+    for heading in ("ours", "theirs", "reached", "wanted", "ok"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for figure in figures:
-        comparison = figure.comparison
-        wanted = (
-            f">= {comparison.at_least:g}x" if comparison.at_most is None else f"<= {comparison.at_most:g}x its time"
-        )
-        least, most = figure.spread
+        row = figure.row
+        least, most = map(row.written, figure.spread)
         shown.add_row(
-            comparison.work,
-            comparison.against,
-            f"{figure.ours * 1000:.2f} ms",
-            f"{figure.theirs * 1000:.2f} ms",
-            f"{figure.ratio:.2f}x ({least:.2f}-{most:.2f})",
-            wanted,
+            row.work,
+            row.against,
+            _time(figure.ours),
+            _time(figure.theirs),
+            f"{row.written(figure.value)} ({least} - {most})",
+            row.wanted,
             "[green]yes[/]" if figure.ok else "[red]no[/]",
         )
     return shown
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-4 else f"{seconds * 1e6:.2f} us"
 
 
 if __name__ == "__main__":

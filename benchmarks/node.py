@@ -24,4 +24,14 @@ def running_target() -> Iterator[Target]:
         with framedb.connect(up.url) as db:
             master = db.connection().master
         assert master.uds is not None
-        yield Target(up.url, master.host, master.port, master.uds, master.username, master.password)
+        assert up.process is not None
+        yield Target(
+            url=up.url,
+            grpc=up.told()["grpc"],
+            pid=up.process.pid,
+            host=master.host,
+            port=master.port,
+            uds=master.uds,
+            username=master.username,
+            password=master.password,
+        )

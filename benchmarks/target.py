@@ -18,6 +18,9 @@ class Target:
     """A running node. Every side of every comparison uses its servers."""
 
     url: str
+    grpc: str
+    pid: int
+    """Of the process that serves both."""
     host: str
     port: int
     uds: str

@@ -4,7 +4,13 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.engines.valkey", "tests.engines.mariadb", "tests.engines.rabbitmq", "tests.engines.rtsp"]
+pytest_plugins = [
+    "tests.engines.disk",
+    "tests.engines.mariadb",
+    "tests.engines.rabbitmq",
+    "tests.engines.rtsp",
+    "tests.engines.valkey",
+]
 
 
 @pytest.fixture

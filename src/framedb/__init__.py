@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framedb.client import AsyncFrameDB, FrameDB, connect, connect_async
+    from framedb.client.dataset import FrameDataset
     from framedb.frame import CameraKey, Frame
 
 __version__ = "0.1.0"
-__all__ = ["AsyncFrameDB", "CameraKey", "Frame", "FrameDB", "__version__", "connect", "connect_async"]
+__all__ = ["AsyncFrameDB", "CameraKey", "Frame", "FrameDB", "FrameDataset", "__version__", "connect", "connect_async"]
 
 _HOMES = {
     "AsyncFrameDB": "framedb.client",
     "CameraKey": "framedb.frame",
     "Frame": "framedb.frame",
     "FrameDB": "framedb.client",
+    "FrameDataset": "framedb.client.dataset",
     "connect": "framedb.client",
     "connect_async": "framedb.client",
 }

@@ -3,9 +3,10 @@
 They come from the environment and from `.env` in the working directory; the environment wins.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from framedb.errors import InvalidSettingError
@@ -19,13 +20,27 @@ Policy = Literal["drop-oldest", "drop-newest", "wait"]
 class Settings(BaseSettings):
     """Everything that can be set from outside."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True, frozen=True)
+    # An empty variable is one that is not set: an empty token must never count as a token.
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True, frozen=True
+    )
 
     # Finding a node, and being let in.
     url: Annotated[str, Field(alias="FRAMEDB_URL")] = "http://127.0.0.1:8000"
     """Where clients find the node: the address `framedb up` binds by default."""
     token: Annotated[SecretStr | None, Field(alias="FRAMEDB_TOKEN")] = None
     """Bearer token of the HTTP services. None: they bind to loopback only, so that nobody else can reach them."""
+
+    # TLS: of the services, and of those who speak to them.
+    tls_cert: Annotated[Path | None, Field(alias="FRAMEDB_TLS_CERT")] = None
+    """Certificate chain of the services, a PEM file: HTTP and gRPC go over TLS. None: in the clear, as suits loopback."""
+    tls_key: Annotated[Path | None, Field(alias="FRAMEDB_TLS_KEY")] = None
+    """Private key of that certificate, a PEM file without a password."""
+    tls_ca: Annotated[Path | None, Field(alias="FRAMEDB_TLS_CA")] = None
+    """Authorities that clients trust, a PEM file: for certificates that are private or self-signed. None: the public ones."""
+
+    kvs_url: Annotated[str, Field(alias="FRAMEDB_KVS_URL")] = "http://127.0.0.1:8080"
+    """Where clients find the key-value store: the address `framedb up` binds by default for it."""
 
     legacy_status: Annotated[bool, Field(alias="FRAMEDB_LEGACY_STATUS")] = False
     """Whether handled failures of the cluster and routing APIs are answered with status 200, as earlier deployments did."""
@@ -62,6 +77,14 @@ class Settings(BaseSettings):
     """Announcements waiting in the frame queue. An hour of 25 cameras at one frame per second."""
     queue_policy: Annotated[Policy, Field(alias="FRAMEDB_QUEUE_POLICY")] = "drop-oldest"
     """What a full frame queue does. Live video is worth most when fresh."""
+    cache_bytes: Annotated[int, Field(alias="FRAMEDB_CACHE_BYTES", ge=0)] = 0
+    """What a client keeps of the durable objects it has read. 0, nothing: memory is the program's own to give away."""
+    kvs_max_entries: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_ENTRIES", ge=1)] = 1_000_000
+    """Attributes the key-value store may hold: far more than pipelines share, and searched through in a second."""
+    kvs_max_bytes: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_BYTES", ge=1)] = 512 * MiB
+    """About the memory they may take. Half of what the frames have."""
+    kvs_max_body_bytes: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_BODY_BYTES", ge=1)] = 16 * MiB
+    """Largest body of a request to the key-value store. Room for thousands of attributes, or for a picture."""
     frame_ttl: Annotated[float, Field(alias="FRAMEDB_FRAME_TTL", gt=0)] = 3600.0
     """Seconds a camera's frame is kept if nobody acknowledges it. An hour outlasts a restart of the workers."""
 
@@ -75,6 +98,15 @@ class Settings(BaseSettings):
     max_deliveries: Annotated[int, Field(alias="FRAMEDB_MAX_DELIVERIES", ge=1)] = 5
     """A frame is tried this often before it is set aside."""
 
+    @field_validator("token")
+    @classmethod
+    def _token_fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        """Without the line end that files bring along."""
+        text = token.get_secret_value().strip() if token else ""
+        if not text.isascii() or not text.isprintable():
+            raise ValueError("a token is of printable ASCII characters: it travels in a header")
+        return SecretStr(text) if text else None
+
 
 def read_settings(**overrides: object) -> Settings:
     """The settings of this process. Raises InvalidSettingError that names each variable that cannot be used."""
@@ -83,5 +115,7 @@ def read_settings(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as exc:
         # Never the value itself: it may be a password.
-        problems = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in exc.errors())
+        problems = "; ".join(
+            f"{error['loc'][0]}: {error['msg'].removeprefix('Value error, ')}" for error in exc.errors()
+        )
         raise InvalidSettingError(f"settings cannot be used: {problems}") from None

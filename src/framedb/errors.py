@@ -27,6 +27,7 @@
     │   └── NotVideoError (ValueError)        there, but holds no video that can be decoded
     ├── EngineError                           a server process FrameDB runs did not start, or died
     │   └── InsufficientRoomError             this machine cannot hold what is wanted
+    ├── SubscriptionClosedError (SystemError) nothing more comes: it was closed, or fell behind
     └── NodeError                             the node itself
         ├── AlreadyRunningError               another node holds this data folder
         ├── PortInUseError                    another program listens there
@@ -143,6 +144,10 @@ class EngineError(FrameDBError):
 
 class InsufficientRoomError(EngineError):
     """This machine has not the memory, or not the ports, for what is wanted; nothing was started."""
+
+
+class SubscriptionClosedError(FrameDBError, SystemError):
+    """Nothing more comes of a subscription to the key-value store. A SystemError, because Savant raises that."""
 
 
 class NodeError(FrameDBError):

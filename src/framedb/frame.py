@@ -132,12 +132,17 @@ class Frame:
         source: str = NO_SOURCE,
         captured_at: datetime | None = None,
     ) -> "Frame":
-        """A raw frame over `array`'s own memory (copied only if it is not C-contiguous)."""
+        """A raw frame over `array`'s own memory (copied only if it is not C-contiguous).
+
+        Raises InvalidFrameError for an array of objects, or of records, whose dtype has no short name to be kept by.
+        """
         contiguous = np.asarray(array, order="C")
+        if contiguous.dtype.hasobject or np.dtype(contiguous.dtype.str) != contiguous.dtype:
+            raise InvalidFrameError(f"{key}: an array of {contiguous.dtype} cannot be kept: give one of plain numbers")
         image = contiguous.ndim in (2, 3)
         return cls(
             key,
-            contiguous.data,
+            contiguous.reshape(-1).view(np.uint8).data,  # as bytes: not every dtype has a buffer of its own
             source=source,
             captured_at=captured_at or utc_now(),
             encoding="raw",

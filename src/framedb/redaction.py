@@ -24,6 +24,8 @@ class RedactingFilter(logging.Filter):
         """Always True; the record leaves without passwords."""
         record.msg = redacted(record.getMessage())
         record.args = None
+        if record.exc_info and record.exc_info[0]:  # what a library raised may quote the URL it was given
+            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
         for name, value in record.__dict__.items():
             if isinstance(value, str) and name != "msg":
                 record.__dict__[name] = redacted(value)

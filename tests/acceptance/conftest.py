@@ -51,7 +51,7 @@ class UpNode:
         (self.data_dir / "node.json").unlink(missing_ok=True)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*FRAMEDB, "up", "--data-dir", str(self.data_dir), "--port", "0", "--grpc-port", "0",
+                [*FRAMEDB, "up", "--data-dir", str(self.data_dir), "--port", "0", "--grpc-port", "0", "--kvs-port", "0",
                  "--redis-port", str(self.redis_port), *options],
                 stdout=output, stderr=output, env=self.environment, cwd=self.folder,
             )  # fmt: skip

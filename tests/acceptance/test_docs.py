@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 import urllib3
 
+from framedb.client.attributes import AttributeClient
 from framedb.client.http import quoted
+from framedb.errors import NodeUnavailableError
 from tests.acceptance.conftest import UpNode, node_on, until
 from tests.documents import PAGES, ROOT, blocks, path_of_tools, run_page, sections
+from tests.engines import free_port
 from tests.engines.rabbitmq import RabbitMQ
 
 URL = "http://127.0.0.1:8000"
+GRPC = "127.0.0.1:50051"
+KVS = "http://127.0.0.1:8080"
 BROKER_URL = "amqp://guest:guest@127.0.0.1:5672/%2F"
 ON_RABBITMQ = "rabbitmq.md"
 HTTP_PAGES = [ROOT / "docs" / "reference" / name for name in ("http.md", "control-plane.md")]
@@ -42,7 +47,8 @@ def node_on_rabbitmq(tmp_path_factory: pytest.TempPathFactory, broker_url: str) 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_shows_happens(page: Path, node: UpNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with as_a_reader(node, tmp_path, monkeypatch) as environment:
-        assert run_page(page, tmp_path, environment=environment, replace={URL: node.url}) > 0
+        replace = {URL: node.url, GRPC: str(node.told()["grpc"]), KVS: str(node.told()["kvs"])}
+        assert run_page(page, tmp_path, environment=environment, replace=replace) > 0
 
 
 def test_what_the_page_about_rabbitmq_shows_happens(
@@ -80,6 +86,26 @@ def test_the_example_function_is_called_with_every_frame(
     assert sum(line.startswith("example:score ") for line in printed) == 2
     with node.connect() as db:
         assert db.stats("example:score").count == 0
+
+
+def test_the_example_that_counts_is_watched_from_outside(
+    node: UpNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = str(free_port())
+    with as_a_reader(node, tmp_path, monkeypatch):
+        capture(node, "counted")
+        worker = running(node, "-m", "framedb", "work", "counter:count", COUNTER_PORT=port)
+        with worker, AttributeClient(f"http://127.0.0.1:{port}") as store:
+            until(lambda: counted(store) == 2, "both frames to be counted")
+
+
+def counted(store: AttributeClient) -> int | None:
+    """What the example says of its source."""
+    try:
+        counter = store.get("counter", "example:counted")
+    except NodeUnavailableError:  # it is just being started
+        return None
+    return counter.values[0].as_integer() if counter else None
 
 
 def test_a_consumer_without_framedb_works_on_frames_and_releases_them(
@@ -135,7 +161,15 @@ def as_a_reader(node: UpNode, folder: Path, monkeypatch: pytest.MonkeyPatch, **m
     """`folder` as the one where somebody reads the page and has started the node; afterwards the node is as it was."""
     (folder / "runtime").symlink_to(node.data_dir)
     (folder / ".venv").symlink_to(sys.prefix)
-    environment = {**node.environment, "FRAMEDB_URL": node.url, "PATH": path_of_tools(), "COLUMNS": "120", **more}
+    kvs = str(node.told()["kvs"])
+    environment = {
+        **node.environment,
+        "FRAMEDB_URL": node.url,
+        "FRAMEDB_KVS_URL": kvs,
+        "PATH": path_of_tools(),
+        "COLUMNS": "120",
+        **more,
+    }
     with monkeypatch.context() as patch:
         patch.chdir(folder)
         for name, value in environment.items():

@@ -26,8 +26,8 @@ def test_a_stopped_node_leaves_no_process_behind(tmp_path: Path) -> None:
 def test_a_node_stopped_while_it_starts_leaves_no_process_behind(tmp_path: Path) -> None:
     node = UpNode(tmp_path)
     process = subprocess.Popen(
-        [*FRAMEDB, "up", "--data-dir", str(node.data_dir), "--port", "0", "--grpc-port", "0"], env=node.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [*FRAMEDB, "up", "--data-dir", str(node.data_dir), "--port", "0", "--grpc-port", "0", "--kvs-port", "0"],
+        env=node.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     until(lambda: (node.data_dir / "control" / "server.json").exists(), "the first server to be started")
     process.send_signal(signal.SIGTERM)
@@ -221,7 +221,7 @@ def camera_frame(camera: str = "gate", data: bytes = b"jpeg") -> Frame:
 
 def _up(node: UpNode, *options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*FRAMEDB, "up", "--grpc-port", "0", *options],
+        [*FRAMEDB, "up", "--grpc-port", "0", "--kvs-port", "0", *options],
         capture_output=True,
         text=True,
         timeout=60,

@@ -194,7 +194,8 @@ class ObjectPlaceContract:
         assert pieces is not None
         beginning = bytes(next(pieces))
 
-        place.write(Frame("k", b""), [b"2" * self.large])
+        # Within half a minute: that is how long what was replaced can still be read.
+        place.write(Frame("k", b""), [b"2" * min(self.large, 66 * MIB)])
         place.delete("k")
 
         assert beginning + read(pieces) == data

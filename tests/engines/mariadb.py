@@ -44,6 +44,27 @@ class MariaDB:
             for statement in statements:
                 cursor.execute(statement)
 
+    @contextmanager
+    def away(self, url: str) -> Iterator[None]:
+        """Nobody can use the database of the URL meanwhile: connections end, and the password is another one."""
+        self.execute(f"ALTER USER '{_USER}'@'%' IDENTIFIED BY 'another one'")
+        self.cut(url)
+        try:
+            yield
+        finally:
+            self.execute(f"ALTER USER '{_USER}'@'%' IDENTIFIED BY '{_PASSWORD}'")
+
+    def cut(self, url: str) -> None:
+        """End every connection to the database of the URL."""
+        query = "SELECT id FROM information_schema.processlist WHERE db = %s"
+        with (
+            pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(query, (url.rpartition("/")[2],))
+            for (number,) in cursor.fetchall():
+                cursor.execute(f"KILL {int(number)}")
+
 
 @contextmanager
 def running_mariadb() -> Iterator[MariaDB]:

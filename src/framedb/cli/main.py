@@ -3,7 +3,7 @@
 import typer
 
 from framedb import __version__
-from framedb.cli import camera, capture, cluster, doctor, frames, member, serve, up, work
+from framedb.cli import camera, capture, cluster, doctor, frames, kvs, member, serve, up, work
 from framedb.cli.demo import command as demo
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.command("put", epilog=frames.PUT_EXAMPLE)(frames.put)
 app.command("get", epilog=frames.GET_EXAMPLE)(frames.get)
 app.command("ls", epilog=frames.LS_EXAMPLE)(frames.ls)
 app.command("rm", epilog=frames.RM_EXAMPLE)(frames.rm)
+app.add_typer(kvs.app, name="kvs")
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 
 

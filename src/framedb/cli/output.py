@@ -1,5 +1,6 @@
 """Printing: for people on a terminal, as JSON for programs; failures as one line."""
 
+import errno
 import json
 import logging
 import sys
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from framedb.errors import FrameDBError
 from framedb.redaction import RedactingFilter, redacted
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from framedb.client import FrameDB
     from framedb.client.http import NodeClient
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PIPED = None if sys.stdout.isatty() else 200  # a program that reads tables wants them unbroken
 # No emoji: `:camera:` may stand in a key.
 console = Console(emoji=False, highlight=False, soft_wrap=True, width=_PIPED)
@@ -32,7 +33,8 @@ def print_json(value: Any) -> None:
 
 def fail(message: str) -> typer.Exit:
     """Say what is wrong in one line; raise what this returns."""
-    errors.print(f"[bold red]error:[/] {escape(redacted(message))}")
+    errors.print("[bold red]error:[/] ", end="")
+    errors.print(redacted(message), markup=False)
     return typer.Exit(1)
 
 
@@ -47,11 +49,15 @@ def log_for_people(*, ignore: Callable[[logging.LogRecord], bool] = lambda recor
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """FrameDB's errors in the block become one line and exit status 1; a missing extra says how to install it."""
+    """FrameDB's errors in the block, and a full disk, become one line and exit status 1; so does a missing extra."""
     try:
         yield
     except FrameDBError as exc:
         raise fail(str(exc)) from exc
+    except OSError as exc:
+        if exc.errno not in _NO_ROOM:
+            raise
+        raise fail(f"{exc.filename or 'a file'} cannot be written: {exc.strerror}: make room, then try again") from exc
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("framedb"):
             raise
@@ -76,7 +82,7 @@ def node(*, timeout: float = 30.0) -> Iterator["NodeClient"]:
     with failures():
         settings = read_settings()
         token = settings.token.get_secret_value() if settings.token else None
-        client = NodeClient(settings.url, token=token, timeout=timeout)
+        client = NodeClient(settings.url, token=token, timeout=timeout, tls_ca=settings.tls_ca)
         try:
             yield client
         finally:

@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 import typer
 
 from framedb.cli.output import failures
+from framedb.cli.serve_kvs import EXAMPLE as KVS_EXAMPLE
+from framedb.cli.serve_kvs import kvs
 from framedb.cli.serve_objects import EXAMPLE as OBJECTS_EXAMPLE
 from framedb.cli.serve_objects import objects
-from framedb.cli.serving import GOES_ON, bound, greet, serve, stopped_by_signals, token_for, url_of
+from framedb.cli.serving import GOES_ON, bound, greet, private_folder, serve, stopped_by_signals, token_for, url_of
+from framedb.cli.tls import Cert, Key, certificate_for, told
+from framedb.loopback import is_loopback
 
 app = typer.Typer(help="One service alone.", no_args_is_help=True)
 
@@ -21,36 +25,56 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Serve beyond loopbac
 
 @app.command("config", epilog="Example: framedb serve config --data-dir runtime --port 5000")
 def config(
-    host: Host = "127.0.0.1", port: Port = 5000, data_dir: DataDir = Path("runtime"), insecure: Insecure = False
+    host: Host = "127.0.0.1",
+    port: Port = 5000,
+    data_dir: DataDir = Path("runtime"),
+    insecure: Insecure = False,
+    tls_cert: Cert = None,
+    tls_key: Key = None,
 ) -> None:
     """Serve clusters, their settings and instances. It leaves clusters running when it stops."""
     with failures():
-        _serve("config", host, port, data_dir, insecure=insecure)
+        _serve("config", host, port, data_dir, insecure=insecure, tls=(tls_cert, tls_key))
 
 
 @app.command("routing", epilog="Example: framedb serve routing --data-dir runtime --port 5000")
 def routing(
-    host: Host = "127.0.0.1", port: Port = 5000, data_dir: DataDir = Path("runtime"), insecure: Insecure = False
+    host: Host = "127.0.0.1",
+    port: Port = 5000,
+    data_dir: DataDir = Path("runtime"),
+    insecure: Insecure = False,
+    tls_cert: Cert = None,
+    tls_key: Key = None,
 ) -> None:
     """Serve which cluster a source's frames go to, and which instance holds an object."""
     with failures():
-        _serve("routing", host, port, data_dir, insecure=insecure)
+        _serve("routing", host, port, data_dir, insecure=insecure, tls=(tls_cert, tls_key))
 
 
 app.command("objects", epilog=OBJECTS_EXAMPLE)(objects)
+app.command("kvs", epilog=KVS_EXAMPLE)(kvs)
 
 
-def _serve(name: Literal["config", "routing"], host: str, port: int, data_dir: Path, *, insecure: bool) -> None:
+def _serve(
+    name: Literal["config", "routing"],
+    host: str,
+    port: int,
+    data_dir: Path,
+    *,
+    insecure: bool,
+    tls: tuple[Path | None, Path | None],
+) -> None:
     from framedb.config import read_settings
 
     settings = read_settings()
     token = token_for(host, settings, insecure=insecure)
+    certificate = certificate_for(*tls, settings)
     with bound(host, port) as listening, ExitStack() as opened:
         from framedb.node.control_plane import Reconciling, open_control_plane
         from framedb.node.logs import log_as_json
         from framedb.server.services import create_config_app, create_routing_app
 
-        data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(data_dir)
         log_as_json(data_dir / "logs" / f"{name}.log")
         with stopped_by_signals():
             plane = open_control_plane(settings, data_dir)
@@ -60,8 +84,7 @@ def _serve(name: Literal["config", "routing"], host: str, port: int, data_dir: P
                 opened.callback(reconciling.stop)
                 reconciling.start()
             create = create_config_app if name == "config" else create_routing_app
-            url = url_of(host, listening)
-            greet(
-                f"FrameDB's {name} service", HTTP=url, try_it=f"{url}/docs", data=str(data_dir.resolve()), stop=GOES_ON
-            )
-            serve(create(plane, token=token, insecure=insecure), listening)
+            url = url_of(host, listening, certificate)
+            rows = {"HTTP": url, "try it": f"{url}/docs", **told(certificate, beyond=not is_loopback(host))}
+            greet(f"FrameDB's {name} service", **rows, data=str(data_dir.resolve()), stop=GOES_ON)
+            serve(create(plane, token=token, insecure=insecure), listening, certificate)

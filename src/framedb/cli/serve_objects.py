@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from framedb.cli.output import failures
-from framedb.cli.serving import GOES_ON, greet, stopped_by_signals, token_for
+from framedb.cli.serving import GOES_ON, greet, grpc_url, private_folder, stopped_by_signals, token_for
+from framedb.cli.tls import Cert, Key, certificate_for, told
+from framedb.loopback import is_loopback
 
 EXAMPLE = "Example: framedb serve objects --data-dir runtime --grpc-port 50051"
 
@@ -21,24 +23,30 @@ def objects(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")
     ] = False,
+    tls_cert: Cert = None,
+    tls_key: Key = None,
 ) -> None:
     """Serve objects and streams over gRPC. It leaves clusters running when it stops."""
     with failures():
         from framedb.config import read_settings
+
+        settings = read_settings()
+        token = token_for(host, settings, insecure=insecure)
+        certificate = certificate_for(tls_cert, tls_key, settings)
         from framedb.node.control_plane import open_control_plane
         from framedb.node.logs import log_as_json
         from framedb.node.objects import open_objects
         from framedb.server.grpc import ObjectServer
 
-        settings = read_settings()
-        token = token_for(host, settings, insecure=insecure)
-        data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(data_dir)
         log_as_json(data_dir / "logs" / "objects.log")
         with ExitStack() as opened, stopped_by_signals():
             plane = open_control_plane(settings, data_dir)
             opened.callback(plane.close)
-            server = ObjectServer(open_objects(plane), host=host, port=grpc_port, token=token)
+            pem = certificate.pem if certificate else None
+            server = ObjectServer(open_objects(plane), host=host, port=grpc_port, token=token, tls=pem)
             opened.callback(server.stop)
             server.start()
-            greet("FrameDB's object service", gRPC=server.address, data=str(data_dir.resolve()), stop=GOES_ON)
+            rows = {"gRPC": grpc_url(host, server.port, certificate), **told(certificate, beyond=not is_loopback(host))}
+            greet("FrameDB's object service", **rows, data=str(data_dir.resolve()), stop=GOES_ON)
             server.wait()

@@ -1,12 +1,12 @@
 """Serving HTTP: a bound port before anything is started, no other machines without a token, an end in order."""
 
-import ipaddress
 import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -14,9 +14,12 @@ from rich.table import Table
 from framedb.cli.output import console
 from framedb.config import Settings
 from framedb.errors import InvalidSettingError, PortInUseError
+from framedb.loopback import is_loopback
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from framedb.cli.tls import ServerCertificate
 
 GOES_ON = "Ctrl-C; clusters go on running"
 """How to stop a service that is not the whole node."""
@@ -26,26 +29,38 @@ _ORDERLY = (signal.SIGTERM, signal.SIGINT)
 def token_for(host: str, settings: Settings, *, insecure: bool) -> str | None:
     """The token that requests must carry. Raises InvalidSettingError for an address beyond loopback without one."""
     token = settings.token.get_secret_value() if settings.token else None
-    if not _is_loopback(host) and token is None and not insecure:
+    if not is_loopback(host) and token is None and not insecure:
         raise InvalidSettingError(
             f"serving on {host} lets others in: set FRAMEDB_TOKEN, or say --insecure if everyone may read and write"
         )
     return token
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises PortInUseError before anything was started."""
+def private_folder(data_dir: Path) -> None:
+    """Make the data folder. It, and whatever this process and its children write from now on, is for their user alone."""
+    os.umask(0o077)
+    data_dir.mkdir(parents=True, exist_ok=True)
+
+
+def bound(host: str, port: int, *, option: str = "--port") -> socket.socket:
+    """A listening socket. Raises PortInUseError, which names the option to change, before anything was started."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as exc:
         why = exc.strerror or os.strerror(exc.errno or 0)
-        raise PortInUseError(f"cannot listen on {host}:{port} ({why}): choose another with --port") from exc
+        raise PortInUseError(f"cannot listen on {host}:{port} ({why}): choose another with {option}") from exc
 
 
-def url_of(host: str, listening: socket.socket) -> str:
-    """Where what listens there is reached from this machine."""
-    reachable = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104
-    return f"http://{reachable}:{listening.getsockname()[1]}"
+def url_of(host: str, listening: socket.socket, certificate: "ServerCertificate | None" = None) -> str:
+    """Where what listens there is reached from this machine; over TLS by a name that the certificate has."""
+    scheme = "https" if certificate else "http"
+    return f"{scheme}://{_address(host, listening.getsockname()[1], certificate)}"
+
+
+def grpc_url(host: str, port: int, certificate: "ServerCertificate | None" = None) -> str:
+    """Where gRPC is reached from this machine: `host:port`, which means in the clear, or `grpcs://host:port`."""
+    address = _address(host, port, certificate)
+    return f"grpcs://{address}" if certificate else address
 
 
 @contextmanager
@@ -69,20 +84,37 @@ def greet(what: str, **rows: str) -> None:
     console.print(table)
 
 
-def serve(app: "FastAPI", listening: socket.socket) -> None:
+def serve(app: "FastAPI", listening: socket.socket, certificate: "ServerCertificate | None" = None) -> None:
     """Answer requests until a signal."""
     import uvicorn
 
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=certificate.cert_file if certificate else None,
+        ssl_keyfile=certificate.key_file if certificate else None,
+    )
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _address(host: str, port: int, certificate: "ServerCertificate | None") -> str:
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    if certificate is not None:
+        name = _named(name, certificate.names)
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def _named(host: str, names: tuple[str, ...]) -> str:
+    """The host if the certificate is valid for it, else a name that it is valid for."""
+    if host in names:
+        return host
+    here = is_loopback(host)
+    plain = [name for name in names if not name.startswith("*") and (here or not is_loopback(name))]
+    return min(plain, key=lambda name: not is_loopback(name), default=host)
 
 
 def _exit(number: int, frame: object) -> None:
     sys.exit(0)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

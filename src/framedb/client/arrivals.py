@@ -1,5 +1,6 @@
 """`Arrivals`: frames of a source as they come in."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from framedb.frame import Frame
@@ -12,7 +13,8 @@ _AHEAD = timedelta(days=1)  # clocks of cameras may run before ours
 class Arrivals:
     """Remembers how far a reader of a source has come. It takes nothing away: other readers see the same frames."""
 
-    def __init__(self, store: FrameStore, source: str, since: datetime) -> None:
+    def __init__(self, store: Callable[[], FrameStore], source: str, since: datetime) -> None:
+        """`store` is asked at each look, so that one that is closed by then can say so."""
         self._store = store
         self._source = source
         self._position = since
@@ -21,7 +23,7 @@ class Arrivals:
     def next_page(self, now: datetime) -> list[Frame]:
         """Frames that came since, in order of capture. One that was captured before what was given is left out."""
         page: list[Frame] = []
-        for frame in self._store.range(self._source, self._position, now + _AHEAD):
+        for frame in self._store().range(self._source, self._position, now + _AHEAD):
             if frame.key in self._seen:
                 continue
             if frame.captured_at > self._position:

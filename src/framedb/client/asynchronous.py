@@ -7,6 +7,7 @@ from functools import wraps
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
+from framedb.client.arguments import Seconds, as_seconds
 from framedb.client.database import FrameDB, connect
 from framedb.frame import Frame, utc_now
 
@@ -14,9 +15,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def connect_async(url: str | None = None, *, token: str | None = None) -> "AsyncFrameDB":
+def connect_async(
+    url: str | None = None, *, token: str | None = None, cache_bytes: int | None = None
+) -> "AsyncFrameDB":
     """As `connect`, for `async with` and `await`."""
-    return AsyncFrameDB(connect(url, token=token))
+    return AsyncFrameDB(connect(url, token=token, cache_bytes=cache_bytes))
 
 
 def _awaited(
@@ -63,19 +66,21 @@ class AsyncFrameDB:
     range = _iterated(FrameDB.range)
     sources = _awaited(FrameDB.sources)
     stats = _awaited(FrameDB.stats)
+    cache_info = _awaited(FrameDB.cache_info)
     close = _awaited(FrameDB.close)
 
     async def stream(
-        self, source: str, *, since: datetime | None = None, interval: float = 0.1
+        self, source: str, *, since: datetime | None = None, interval: Seconds = 0.1
     ) -> AsyncIterator[Frame]:
         """As `FrameDB.stream`; no thread is held while it waits."""
         arrivals = self.sync.arrivals(source, since=since)
+        pause = max(0.0, as_seconds(interval, "interval"))
         while True:
             page = await asyncio.to_thread(arrivals.next_page, utc_now())
             for frame in page:
                 yield frame
             if not page:
-                await asyncio.sleep(interval)
+                await asyncio.sleep(pause)
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import urllib3
 
 from framedb import errors
+from framedb.client.tls import connections, warn_of_readable_token, why_not
 from framedb.errors import (
     AlreadyExistsError,
+    ConflictError,
     DeadlineExceededError,
     FrameDBError,
     InvalidInputError,
@@ -28,6 +31,7 @@ _ERRORS: dict[int, type[FrameDBError]] = {
     403: NotAuthorizedError,
     404: NotFoundError,
     409: AlreadyExistsError,
+    412: ConflictError,
     413: InvalidInputError,
     422: InvalidInputError,
     503: StoreUnavailableError,
@@ -36,19 +40,35 @@ _ERRORS: dict[int, type[FrameDBError]] = {
 }
 
 _ERROR_HEADER = "X-FrameDB-Error"
+_CONNECTIONS = 32  # kept open at most: asyncio calls from as many threads
 
 
 class NodeClient:
     """HTTP to one node, with its token and its errors. Thread-safe."""
 
-    def __init__(self, url: str, *, token: str | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+        tls_ca: Path | None = None,
+        remedy: str = "start one with `framedb up`, or set FRAMEDB_URL",
+    ) -> None:
+        """`timeout` is in seconds. `tls_ca` is whom to trust at `https://`, by default the system's authorities.
+
+        `remedy` is what to do when nobody answers.
+        """
         if not url.startswith(("http://", "https://")):
-            raise InvalidSettingError(f"{redacted(url)} is no http:// URL of a node: set FRAMEDB_URL")
+            raise InvalidSettingError(f"{redacted(url)} is no http:// URL of a node: {remedy}")
+        self._remedy = remedy
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         # A request is repeated only if it cannot have arrived: the connection was refused.
         retries = urllib3.Retry(connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.1)
-        self._pool = urllib3.PoolManager(retries=retries, timeout=urllib3.Timeout(connect=5.0, read=timeout))
+        timeouts = urllib3.Timeout(connect=5.0, read=timeout)
+        self._pool = connections(self.url, ca=tls_ca, retries=retries, timeout=timeouts, maxsize=_CONNECTIONS)
+        warn_of_readable_token(self.url, token)
 
     def json(
         self,
@@ -101,7 +121,7 @@ class NodeClient:
             )
         except urllib3.exceptions.HTTPError as exc:
             raise NodeUnavailableError(
-                f"no node answers at {redacted(self.url)}: start one with `framedb up`, or set FRAMEDB_URL"
+                why_not(self.url, exc) or f"no node answers at {redacted(self.url)}: {self._remedy}"
             ) from exc
         if response.status >= 400:
             with response:

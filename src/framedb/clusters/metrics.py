@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -16,6 +17,10 @@ from framedb.clusters.discovery import Discovery, keys_of, offset_of, role_of, s
 from framedb.clusters.registered import READY, ClusterInfo
 from framedb.clusters.service import ClusterService
 from framedb.errors import FrameDBError
+from framedb.loopback import host_of, is_loopback
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +159,20 @@ class MetricsExporters:
         registry = CollectorRegistry()
         registry.register(ClusterCollector(info.name, self._discovery))
         server, thread = start_http_server(info.metrics_port or 0, addr=_HOST, registry=registry)
+        server.set_app(_for_this_machine(make_wsgi_app(registry)))
         return _Exporter(server, thread)
+
+
+def _for_this_machine(app: "WSGIApplication") -> "WSGIApplication":
+    """The application for requests that name a loopback host: a page of elsewhere that resolves to 127.0.0.1 sends its own."""
+
+    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if is_loopback(host_of(environ.get("HTTP_HOST", ""))):
+            return app(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"metrics are told to this machine alone: ask for them at 127.0.0.1\n"]
+
+    return guarded
 
 
 def _gauge(name: str, text: str) -> GaugeMetricFamily:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import urllib3
 
+from framedb.client.tls import connections, warn_of_readable_token, why_not
 from framedb.config import read_settings
 from framedb.errors import (
     AlreadyExistsError,
@@ -45,10 +46,11 @@ class ServiceCalls:
         if not isinstance(base_url, str) or not base_url.startswith(("http://", "https://")):
             raise InvalidSettingError(f"{redacted(str(base_url))} is no http:// URL of a FrameDB service")
         self.base_url = base_url.rstrip("/")
-        secret = read_settings().token
-        token = token or (secret.get_secret_value() if secret else None)
+        settings = read_settings()
+        token = token or (settings.token.get_secret_value() if settings.token else None)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._pool = urllib3.PoolManager(retries=_RETRIES, timeout=_TIMEOUT)
+        self._pool = connections(self.base_url, ca=settings.tls_ca, retries=_RETRIES, timeout=_TIMEOUT)
+        warn_of_readable_token(self.base_url, token)
 
     def ask(self, method: Literal["GET", "POST", "DELETE"], path: str, *, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of the answer. One that nobody gave, or that is no JSON, comes as a failure in the same shape."""
@@ -61,7 +63,8 @@ class ServiceCalls:
             response = self._pool.request(method, self.base_url + path, body=content, headers=headers)
         except urllib3.exceptions.HTTPError as exc:
             why = redacted(str(exc.reason if isinstance(exc, urllib3.exceptions.MaxRetryError) else exc))
-            return NO_ANSWER, _failed(f"no FrameDB service answers at {redacted(self.base_url)}: {why}")
+            plain = f"no FrameDB service answers at {redacted(self.base_url)}: {why}"
+            return NO_ANSWER, _failed(why_not(self.base_url, exc) or plain)
         try:
             answer = response.json()
         except ValueError:

@@ -1,4 +1,4 @@
-"""`Fetcher`: reads frames of one source in a thread, and hands them to callbacks."""
+"""`Fetchers`: threads that read frames, one per source, and hand them to callbacks."""
 
 import logging
 import threading
@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framedb.compat.work import WorkQueue
-from framedb.errors import FrameDBError
+from framedb.compat.work import CLOSED, WorkQueue
+from framedb.errors import FrameDBError, InvalidInputError
 
 logger = logging.getLogger(__name__)
 
@@ -25,18 +25,64 @@ class Request:
     """None: the one the source was registered with."""
 
 
+Fetch = Callable[[str, Sequence[str]], list[bytes | None]]
+"""The frames of a source, in the order of the keys."""
+
+Report = Callable[[str, str, BaseException], None]
+"""Told the action, and what failed."""
+
+
+class Fetchers:
+    """Those of the sources that were registered. Thread-safe."""
+
+    def __init__(self, fetch: Fetch, *, report: Report) -> None:
+        self._fetch = fetch
+        self._report = report
+        self._lock = threading.Lock()
+        self._closed = False
+        self._by_source: dict[str, Fetcher] = {}
+
+    def of(self, source: str) -> "Fetcher | None":
+        """The source's own; None for one that is not registered."""
+        with self._lock:
+            return self._by_source.get(source)
+
+    def add(self, source: str, callback: Callback) -> bool:
+        """Register a source; False if somebody did before. Raises InvalidInputError once they are closed."""
+        with self._lock:
+            if self._closed:
+                raise InvalidInputError(CLOSED)
+            if source in self._by_source:
+                return False
+            self._by_source[source] = Fetcher(source, self._fetch, callback, report=self._report)
+            return True
+
+    def submit(self, source: str, request: Request) -> None:
+        """Have a request done by the fetcher of a source that is registered; waits while 500 are waiting."""
+        with self._lock:
+            fetcher = self._by_source[source]
+        fetcher.submit(request)
+
+    def close(self, wait: float) -> None:
+        """End them, each within so many seconds."""
+        with self._lock:
+            self._closed = True
+            fetchers = list(self._by_source.values())
+        for fetcher in fetchers:
+            fetcher.close(wait)
+
+
 class Fetcher:
     """One thread, in the order of the requests. A callback that fails is logged; the next one is called all the same."""
 
     def __init__(
         self,
         source: str,
-        fetch: Callable[[str, Sequence[str]], list[bytes | None]],
+        fetch: Fetch,
         callback: Callback,
         *,
-        report: Callable[[str, str, BaseException], None],
+        report: Report,
     ) -> None:
-        """`report` is told the action and what failed."""
         self._source = source
         self._fetch = fetch
         self._callback = callback

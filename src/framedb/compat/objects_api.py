@@ -11,13 +11,10 @@ import grpc
 from typing_extensions import Buffer
 from uuid_utils import uuid7
 
+from framedb.compat.channel import LARGEST_MESSAGE_BYTES, Address, code_of, is_for_good, open_channel, told
 from framedb.config import MiB, read_settings
 from framedb.proto import objects_pb2 as messages
 from framedb.proto.objects_pb2_grpc import ObjectServiceStub
-from framedb.redaction import redacted
-
-LARGEST_MESSAGE_BYTES = 64 * MiB
-"""Of data in one message; larger objects are sent in pieces."""
 
 _DEADLINE = 60.0  # seconds of one call
 _SLOWEST = 2 * MiB  # bytes a second, by which a call with much data is given longer
@@ -33,18 +30,15 @@ class ObjectsAPI:
     """
 
     def __init__(self, grpc_address: str) -> None:
-        """`grpc_address` is `host:port`. Nothing is opened before the first call; `FRAMEDB_TOKEN` goes with each."""
+        """`grpc_address` is `host:port`, or `grpcs://host:port` for TLS, which then trusts `FRAMEDB_TLS_CA`.
+
+        Nothing is opened before the first call; `FRAMEDB_TOKEN` goes with each.
+        """
         settings = read_settings()
         token = settings.token.get_secret_value() if settings.token else None
-        self._address = grpc_address.removeprefix("grpc://")
+        self._address = Address.parse(grpc_address)
         self._headers = (("authorization", f"Bearer {token}"),) if token else ()
-        self._channel = grpc.insecure_channel(
-            self._address,
-            options=[
-                ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES + MiB),
-                ("grpc.keepalive_time_ms", 60_000),
-            ],
-        )
+        self._channel = open_channel(self._address, settings)
         self._stub = ObjectServiceStub(self._channel)
         self._closed = threading.Event()
 
@@ -104,7 +98,7 @@ class ObjectsAPI:
             request = messages.SetObjectRequest(object=written)
             return self._repeated(lambda: self._set(request, seconds), once=type_ == "stream")
         except grpc.RpcError as exc:
-            return _failed(key, f"Write failed: {self._told(exc)}")
+            return _failed(key, f"Write failed: {told(self._address, exc)}")
         except (TypeError, ValueError) as exc:  # no text where text belongs, or the channel is closed
             return _failed(key, f"Write failed: {exc}")
 
@@ -140,7 +134,9 @@ class ObjectsAPI:
                 answer: messages.SetObjectResponse = call()
                 return answer
             except grpc.RpcError as exc:
-                if once or _code(exc) is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                if once or code_of(exc) is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+                if is_for_good(self._address, exc):
                     raise
             if self._closed.wait(_PAUSES[min(tries, len(_PAUSES) - 1)]):
                 deadline = 0.0  # once more, to be told that it is closed
@@ -153,22 +149,6 @@ class ObjectsAPI:
             ready.result(timeout=seconds)
         except grpc.FutureTimeoutError:
             ready.cancel()
-
-    def _told(self, error: grpc.RpcError) -> str:
-        code = _code(error)
-        if code is grpc.StatusCode.UNAVAILABLE:
-            return f"no object service answers at {self._address}: {_details(error)}"
-        return f"{code.name if code is not None else 'UNKNOWN'}: {_details(error)}"
-
-
-def _code(error: grpc.RpcError) -> grpc.StatusCode | None:
-    code = getattr(error, "code", None)  # what a call raises is a call, too
-    return code() if code is not None else None
-
-
-def _details(error: grpc.RpcError) -> str:
-    details = getattr(error, "details", None)
-    return redacted(str(details() if details is not None else error))
 
 
 def _failed(key: str, why: str) -> messages.SetObjectResponse:

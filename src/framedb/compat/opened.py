@@ -171,7 +171,8 @@ class OpenInstances:
                 f"instance {framedb_id} is a file of another machine or user: write through ObjectsAPI, or give its node a "
                 f"TIDB_URL"
             )
-        return SQLStore.open(url, default_ttl=KEEP)
+        ttl = found.get("default_ttl_s")  # an older service does not tell
+        return SQLStore.open(url, default_ttl=KEEP if ttl is None else ttl)
 
 
 class _Cache(LFUCache[tuple[Kind, str], _Opened]):

@@ -8,6 +8,9 @@ from framedb.errors import InvalidInputError
 
 T = TypeVar("T")
 
+CLOSED = "this FrameDB is closed: make another one"
+"""Why nothing is taken any more."""
+
 LENGTH = 500
 """Requests of one source that may wait; then the caller does."""
 
@@ -27,7 +30,7 @@ class WorkQueue(Generic[T]):
             while len(self._items) >= self._length and not self._closed:
                 self._changed.wait()
             if self._closed:
-                raise InvalidInputError("this FrameDB is closed: make another one")
+                raise InvalidInputError(CLOSED)
             self._items.append(item)
             self._changed.notify_all()
 

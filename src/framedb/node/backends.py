@@ -72,6 +72,7 @@ def open_backends(settings: Settings, data_dir: Path, *, registry: Engine | None
         plane.routing,
         superseded=superseded,
         mark_durable=lambda source: plane.placement.place(source, durable=True),
+        remove_copies=objects.remove_copies,
     )
     return Backends(
         settings=settings,

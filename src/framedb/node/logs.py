@@ -2,13 +2,15 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from framedb.config import MiB
-from framedb.redaction import RedactingFilter
+from framedb.redaction import RedactingFilter, redacted
 
 _LOG_BYTES = 10 * MiB  # of one log file; five are kept
 
@@ -22,7 +24,7 @@ def log_as_json(path: Path | None = None, level: int = logging.INFO) -> None:
     handlers: list[logging.Handler] = [stderr]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=4))
+        handlers.append(_LogFile(path, maxBytes=_LOG_BYTES, backupCount=4))
         if sys.stderr.isatty():
             stderr.setLevel(logging.WARNING)
     for handler in handlers:
@@ -31,6 +33,15 @@ def log_as_json(path: Path | None = None, level: int = logging.INFO) -> None:
     # What libraries say of every request or reconnection is noise beside our own lines about the same.
     for noisy in ("uvicorn", "uvicorn.access", "uvicorn.error", "celery", "kombu", "amqp", "libav", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _LogFile(RotatingFileHandler):
+    """Goes without what the disk does not take: standard error has it, and needs no traceback beside every line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  - its name in logging
+        """As `Handler.handleError`, where it is our own fault."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def _make_json(handler: logging.Handler) -> None:
@@ -46,7 +57,21 @@ def _make_json(handler: logging.Handler) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _redact,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )
     )
+
+
+def _redact(logger: Any, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """What the filter does not see: tracebacks, and fields that hold more than a text."""
+    return {name: _redacted(value) for name, value in event.items()}
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {name: _redacted(each) for name, each in value.items()}
+    return [_redacted(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -213,12 +213,13 @@ class PersistentInstances:
         row = self._known(framedb_id)
         if row.state != READY:
             raise ConflictError(f"persistent instance {framedb_id} is {row.state}: wait until it is ready, or gone")
+        ttl = row.settings.get("default_ttl_s")
+        default_ttl = KEEP if ttl is None else ttl
         with self._lock:
             store = self._stores.get(framedb_id)
             if store is None:
-                ttl = row.settings.get("default_ttl_s")
-                store = self._databases.open(framedb_id, default_ttl=KEEP if ttl is None else ttl)
-                self._stores[framedb_id] = store
+                store = self._stores[framedb_id] = self._databases.open(framedb_id, default_ttl=default_ttl)
+            store.default_ttl = default_ttl  # it may have been changed since, by another process too
             return store
 
     def set_config(self, framedb_id: str, config: Mapping[str, Any]) -> PersistentInstance:
@@ -227,7 +228,6 @@ class PersistentInstances:
         with self._exclusively(framedb_id):
             row = self._known(framedb_id)
             self._change(framedb_id, settings={**row.settings, **given})
-        self._close(framedb_id)
         return self.get(framedb_id)
 
     def close(self) -> None:

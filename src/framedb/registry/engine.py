@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL, make_url
 
 from framedb.errors import FrameDBError, InvalidSettingError, StoreError, StoreFullError, StoreUnavailableError
 from framedb.redaction import redacted
+from framedb.registry.room import limit_growth, log_pages
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,22 +33,28 @@ _PAUSE = 0.01  # seconds before the second attempt; longer each time
 
 _CONFLICTS = {1020, 1205, 1213, 8002, 8022, 9007}
 """Record changed (MariaDB snapshot), lock wait, deadlock; TiDB: cannot retry itself, cannot commit, write conflict."""
-_AWAY = {1040, 1044, 1045, 1049, 1053, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 9001, 9002, 9005}
-"""Too many connections, access denied, no such database, shutting down, network, read-only; TiDB: its parts time out."""
+_AWAY = {
+    1040, 1044, 1045, 1049, 1053, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1862, 3118, 4151, 9001, 9002, 9005
+}  # fmt: skip
+"""Too many connections, access denied, account locked, no such database, shutting down, network; TiDB: its parts time out."""
 _FULL = {1021, 1041, 1114, 1037, 1038}
 """Disk full, out of memory, table full."""
 
 
-def open_engine(url: str, *, page_size: int | None = None, timeout: float = 10.0, pool_size: int = 20) -> Engine:
+def open_engine(
+    url: str, *, page_size: int | None = None, timeout: float = 10.0, pool_size: int = 20, synced: bool = True
+) -> Engine:
     """A pool of connections to the database that `sqlite:///path` or `mysql://user:password@host:port/database` names.
 
-    A SQLite file is made if it is not there, for its owner's eyes only. `page_size` (bytes) holds for a new file:
-    65536 where it keeps frames. `timeout` is in seconds: to connect, for each reply, and to wait for another writer.
+    A SQLite file is made if it is not there, for its owner's eyes only. `page_size` (bytes) is given where it keeps frames,
+    and holds for a new file: 65536. Such a file leaves room on its disk (see `room`). `timeout` is in seconds: to connect,
+    for each reply, and to wait for another writer. Not `synced`: what was committed to SQLite outlives this process, not the
+    loss of power, and costs a hundredth of the time.
     Whoever opens it disposes of it: `engine.dispose()`. Raises InvalidSettingError for any other URL.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(parsed, page_size=page_size, timeout=timeout, pool_size=pool_size)
+        return _open_sqlite(parsed, page_size=page_size, timeout=timeout, pool_size=pool_size, synced=synced)
     return _open_mysql(parsed, timeout=timeout, pool_size=pool_size)
 
 
@@ -161,7 +168,7 @@ def _parse(url: str) -> URL:
 _EXAMPLES = "give mysql://user:password@host:4000/framedb or sqlite:////path/to/file.db"
 
 
-def _open_sqlite(url: URL, *, page_size: int | None, timeout: float, pool_size: int) -> Engine:
+def _open_sqlite(url: URL, *, page_size: int | None, timeout: float, pool_size: int, synced: bool) -> Engine:
     path = Path(url.database or "")
     try:
         # The file is made before SQLite would, because SQLite's own would be open to everybody; -wal and -shm take after it.
@@ -183,8 +190,12 @@ def _open_sqlite(url: URL, *, page_size: int | None, timeout: float, pool_size: 
         connection.isolation_level = None  # Python's own BEGIN comes too late, and never before a SELECT
         if page_size is not None:
             connection.execute(f"PRAGMA page_size = {int(page_size)}")  # before WAL, after which it is fixed
+            # Debian's SQLite fills what is removed with zeros: each mebibyte would be written once more, on a full disk too.
+            connection.execute("PRAGMA secure_delete = FAST")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {log_pages(path, page_size)}")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
+        # FULL: a commit is on the disk when it returns.
+        connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(
             f"PRAGMA journal_size_limit = {64 * 1024 * 1024}"
@@ -193,6 +204,8 @@ def _open_sqlite(url: URL, *, page_size: int | None, timeout: float, pool_size: 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITE, False)
+        if writes and page_size is not None:
+            limit_growth(connection, path)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool, UnixDomainSocketConnection
+from redis.connection import Connection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from framedb.errors import (
@@ -23,6 +23,7 @@ from framedb.errors import (
 )
 from framedb.redaction import redacted
 from framedb.resp.endpoint import Endpoint
+from framedb.resp.pool import Pool
 
 Redis = redis.Redis
 """A thread-safe client with a pool of connections; `open_redis` makes one."""
@@ -158,7 +159,7 @@ class _UnixConnection(UnixDomainSocketConnection):
 
 
 def _client(kind: type[_TCPConnection | _UnixConnection], endpoint: Endpoint, timeout: float, **address: Any) -> Redis:
-    pool = ConnectionPool(
+    pool = Pool(
         connection_class=kind,
         username=endpoint.username,
         password=endpoint.password,

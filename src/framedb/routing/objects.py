@@ -85,18 +85,25 @@ class ObjectRoutes:
 
         return write(self._engine, forget)
 
-    def register_stored(self, sizes: Mapping[str, int], framedb_id: str) -> None:
-        """Write down that the persistent instance holds objects of these keys and sizes, all in one transaction."""
+    def exchange_stored(self, sizes: Mapping[str, int], framedb_id: str) -> list[ObjectRoute]:
+        """Write down that the persistent instance holds objects of these keys and sizes, and what stood there before.
+
+        All in one transaction.
+        """
         routes = [
             ObjectRoute(key, framedb_id, "storage", (Copy(framedb_id, "storage"),), size)
             for key, size in sorted(sizes.items())
         ]
 
-        def store(connection: Connection) -> None:
+        def store(connection: Connection) -> list[ObjectRoute]:
+            replaced = []
             for route in routes:
+                old = _object_of(connection, route.key, lock=True)
                 _store_object(connection, route.key, _columns(route))
+                replaced += [old] if old is not None else []
+            return replaced
 
-        write(self._engine, store)
+        return write(self._engine, store)
 
     def update_object(self, key: str, fields: Mapping[str, Any]) -> ObjectRoute:
         """The object with these of framedb_id, framedb_type, copies, size and metadata; what is not given stays.
@@ -126,6 +133,17 @@ class ObjectRoutes:
             self._engine,
             lambda connection: bool(connection.execute(delete(objects).where(objects.c.key == key)).rowcount),
         )
+
+    def remove_objects(self, keys: Sequence[str]) -> list[ObjectRoute]:
+        """Forget where the objects are, all in one transaction; the routes there were, by key."""
+
+        def remove(connection: Connection) -> list[ObjectRoute]:
+            found = select(objects).where(objects.c.key.in_(keys)).order_by(objects.c.key).with_for_update()
+            routes = [_object(row) for row in connection.execute(found)]
+            connection.execute(delete(objects).where(objects.c.key.in_(keys)))
+            return routes
+
+        return write(self._engine, remove)
 
     def list_objects(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> list[ObjectRoute]:
         """Up to `limit` objects whose keys begin with `prefix`, in the order of their bytes, from behind the key `after`."""

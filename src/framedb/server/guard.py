@@ -1,40 +1,36 @@
 """Who is let in: the holder of the token; without a token, programs of this machine, and no web page of elsewhere."""
 
-import hmac
 import logging
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
-from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from framedb.server.authorization import presented
+from framedb.server.admission import CHALLENGE, Admission, Refusal
 from framedb.server.replies import failure, unexpected
 
 access = logging.getLogger("framedb.access")
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # An orchestrator's probes carry no token, and these tell no secret.
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/health/ping"})
-# Programs send the token as it is; a browser that opens /docs asks for it as the password of Basic.
-_CHALLENGE = 'Bearer, Basic realm="FrameDB", charset="UTF-8"'
+
+_UNFRAMED = (b"x-frame-options", b"DENY")  # no page may lay ours under its own, and have it clicked
 
 
 class Guard:
-    """ASGI middleware: gives each request an id, lets it in or not, answers faults, and writes the access log.
-
-    Without a token a request must name a loopback host, and come from no foreign origin: a browser that was tricked into
-    resolving another name to 127.0.0.1 sends that name as Host (DNS rebinding).
-    """
+    """ASGI middleware: gives each request an id, lets it in or not, answers faults, and writes the access log."""
 
     def __init__(self, app: ASGIApp, *, token: str | None, insecure: bool = False) -> None:
         self._app = app
-        self._token = token.encode() if token else None
-        self._insecure = insecure
+        self._admission = Admission(token=token, insecure=insecure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if scope["type"] == "websocket" and (refusal := self._admission.refusal(scope["headers"])):
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal.why})  # a 403 of the server
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -47,17 +43,15 @@ class Guard:
             nonlocal status, answered
             if message["type"] == "http.response.start":
                 status, answered = message["status"], True
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), _UNFRAMED]
             await send(message)
 
-        refusal = None if scope["path"] in _OPEN_PATHS else self._refusal(Headers(scope=scope))
+        refusal = None if scope["path"] in _OPEN_PATHS else self._refusal(scope)
         try:
             if refusal is None:
                 await self._app(scope, receive, send_with_id)
             else:
-                code, why = refusal
-                headers = {"WWW-Authenticate": _CHALLENGE} if code == 401 else None
-                await failure(scope, code, why, headers=headers)(scope, receive, send_with_id)
+                await _refused(scope, refusal)(scope, receive, send_with_id)
         except Exception as exc:
             if answered:
                 raise  # half an answer is sent: only the connection's end can say that it is no whole one
@@ -74,24 +68,22 @@ class Guard:
                 },
             )
 
-    def _refusal(self, headers: Headers) -> tuple[int, str] | None:
-        if self._token is not None:
-            if hmac.compare_digest(presented(headers.get("authorization", "")), self._token):
-                return None
-            return 401, "a valid token is needed: send `Authorization: Bearer $FRAMEDB_TOKEN`"
-        if self._insecure:
-            return None
-        host = _hostname(f"//{headers.get('host', '')}")
-        if host not in LOOPBACK_NAMES:
-            return 403, f"host {host!r} is not this machine: set FRAMEDB_TOKEN to serve other names"
-        origin = headers.get("origin")
-        if origin is not None and _hostname(origin) not in LOOPBACK_NAMES:
-            return 403, "requests of web pages from elsewhere are refused: set FRAMEDB_TOKEN to allow them"
-        return None
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        return self._admission.refusal(scope["headers"]) or _no_text(scope)
 
 
-def _hostname(url: str) -> str | None:
+def _refused(scope: Scope, refusal: Refusal) -> JSONResponse:
+    headers = {"WWW-Authenticate": CHALLENGE} if refusal.status == 401 else None
+    return failure(scope, refusal.status, refusal.why, headers=headers)
+
+
+def _no_text(scope: Scope) -> Refusal | None:
+    """The server in front puts U+FFFD for what is no UTF-8: different keys would become one."""
     try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+        unquote_to_bytes(scope.get("raw_path") or b"").decode()
+    except UnicodeDecodeError:
+        return Refusal(
+            400,
+            f"{scope['path']!r} is not valid UTF-8: keys are text; encode bytes that are none, as hexadecimal say",
+        )
+    return None

@@ -154,6 +154,9 @@ class StoredInstance(BaseModel):
     status: str
     cluster_id: str
     storage_size: str | None
+    default_ttl_s: float | None = Field(
+        description="Seconds an object is kept that is put without a time to live; null: for ever."
+    )
 
 
 class Created(Message):
@@ -375,6 +378,7 @@ def _persistent(instance: PersistentInstance) -> dict[str, Any]:
         "status": instance.state,
         "cluster_id": instance.site,
         "storage_size": instance.storage_size,
+        "default_ttl_s": instance.settings.get("default_ttl_s"),
     }
 
 

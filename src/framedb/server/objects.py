@@ -1,6 +1,7 @@
 """`/v1/objects`: objects over HTTP, streamed both ways, for curl, players, and the client's durable tier."""
 
 import json
+import logging
 import mimetypes
 from collections.abc import Iterator
 from email.utils import format_datetime
@@ -15,13 +16,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from framedb.errors import InvalidInputError, NotFoundError
+from framedb.errors import FrameDBError, InvalidInputError, NotFoundError
 from framedb.frame import Frame
 from framedb.server import paths  # noqa: F401  - keys of any kind in paths
 from framedb.server.conditions import Span, check_match, entity_tag, is_unmodified, wanted_span
+from framedb.server.freed_memory import give_back
+from framedb.server.naming import about
+from framedb.server.replies import request_id
 from framedb.stores.description import DESCRIPTION_HEADER, describe, described
 from framedb.tiering.durable import DurableTier
 from framedb.tiering.objects import Condition, Objects, ObjectStream, StoredObject
+
+logger = logging.getLogger(__name__)
 
 METADATA_HEADER = "X-FrameDB-Metadata"
 """The writer's own JSON object, in plain ASCII."""
@@ -52,8 +58,9 @@ def objects_router(objects: Objects, durable: DurableTier) -> APIRouter:
         `type` is `storage` or `in-memory`, `ttl` in seconds. `X-FrameDB-Metadata` carries a JSON object. `If-Match` and
         `If-None-Match: *` are heeded.
         """
-        frame = _description(request, key)
-        metadata = _json_header(request, METADATA_HEADER)
+        with about(key):
+            frame = _description(request, key)
+            metadata = _json_header(request, METADATA_HEADER)
         body = request.stream()
 
         async def following() -> bytes | None:
@@ -63,6 +70,7 @@ def objects_router(objects: Objects, durable: DurableTier) -> APIRouter:
             while (piece := from_thread.run(following)) is not None:
                 yield piece
 
+        @about(key)
         def write() -> StoredObject:
             check = _condition(request)
             if check is not None:
@@ -80,6 +88,7 @@ def objects_router(objects: Objects, durable: DurableTier) -> APIRouter:
             )
 
         stored = await run_in_threadpool(write)
+        await run_in_threadpool(give_back, stored.size)
         response.headers["ETag"] = entity_tag(stored.version)
         return {"key": stored.key}
 
@@ -110,22 +119,14 @@ def objects_router(objects: Objects, durable: DurableTier) -> APIRouter:
     @router.get("/{key:any}")
     def get(request: Request, key: str, framedb_id: str | None = None) -> Response:
         """The bytes under the key, or, with `Range`, some of them. `framedb_id`: as that very instance has them."""
-        for _ in range(_ATTEMPTS):
-            if "range" not in request.headers:
-                return _answer(request.headers, objects.read(key, framedb_id=framedb_id), None, key)
-            stored = _there(objects.stat(key, framedb_id=framedb_id), key)
-            span = wanted_span(request.headers, stored.size, stored.version)
-            offset, length = (span.offset, span.length) if span else (0, None)
-            stream = objects.read(key, offset=offset, length=length, framedb_id=framedb_id)
-            if stream is None or stream.stored.version == stored.version:
-                return _answer(request.headers, stream, span, key)
-            stream.close()
-        raise InvalidInputError(f"{key!r} is replaced faster than a part of it can be read: read the whole of it")
+        with about(key):
+            return _read(request.headers, objects, key, framedb_id)
 
     @router.head("/{key:any}")
     def head(request: Request, key: str, framedb_id: str | None = None) -> Response:
         """What is known about the key, without the bytes."""
-        stored = _there(objects.stat(key, framedb_id=framedb_id), key)
+        with about(key):
+            stored = _there(objects.stat(key, framedb_id=framedb_id), key)
         if is_unmodified(request.headers, stored.version):
             return Response(status_code=304, headers=_headers(stored))
         headers = {**_headers(stored), "Content-Length": str(stored.size)}
@@ -134,8 +135,8 @@ def objects_router(objects: Objects, durable: DurableTier) -> APIRouter:
     @router.delete("/{key:any}")
     def delete(request: Request, key: str) -> dict[str, int]:
         """Remove the key, and every copy; how many there were, 0 or 1. `If-Match` is heeded."""
-        check = _condition(request)
-        return {"deleted": int(objects.delete(key, condition=check))}
+        with about(key):
+            return {"deleted": int(objects.delete(key, condition=_condition(request)))}
 
     return router
 
@@ -151,9 +152,18 @@ class ObjectResponse(StreamingResponse):
         """Send it."""
         try:
             await super().__call__(scope, receive, send)
+        except FrameDBError as exc:
+            # The status is sent: the reader learns from the connection's end that this is no whole object.
+            extra = {"key": self._stream.stored.key, "left": self._stream.remaining, "request_id": request_id(scope)}
+            logger.error("an object was cut off in the middle of an answer: %s", exc, extra=extra)  # noqa: TRY400
+            raise
         finally:
             with anyio.CancelScope(shield=True):
-                await run_in_threadpool(self._stream.close)
+                await run_in_threadpool(self._close)
+
+    def _close(self) -> None:
+        self._stream.close()
+        give_back(self._stream.stored.size)
 
 
 def media_type(stored: StoredObject) -> str:
@@ -165,6 +175,20 @@ def media_type(stored: StoredObject) -> str:
     if guessed and not packed and guessed.startswith(_SHOWN) and guessed != "image/svg+xml":
         return guessed
     return "application/octet-stream"
+
+
+def _read(asked: Headers, objects: Objects, key: str, framedb_id: str | None) -> Response:
+    for _ in range(_ATTEMPTS):
+        if "range" not in asked:
+            return _answer(asked, objects.read(key, framedb_id=framedb_id), None, key)
+        stored = _there(objects.stat(key, framedb_id=framedb_id), key)
+        span = wanted_span(asked, stored.size, stored.version)
+        offset, length = (span.offset, span.length) if span else (0, None)
+        stream = objects.read(key, offset=offset, length=length, framedb_id=framedb_id)
+        if stream is None or stream.stored.version == stored.version:
+            return _answer(asked, stream, span, key)
+        stream.close()
+    raise InvalidInputError(f"{key!r} is replaced faster than a part of it can be read: read the whole of it")
 
 
 def _answer(asked: Headers, stream: ObjectStream | None, span: Span | None, key: str) -> Response:

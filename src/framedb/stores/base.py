@@ -43,7 +43,7 @@ class SourceStats:
 def check_ttl(ttl: float) -> float:
     """`ttl` itself, if it is a time to live in seconds. Raises InvalidInputError otherwise."""
     if not ttl > 0:
-        raise InvalidInputError(f"a time to live of {ttl} seconds is not possible: give more than 0, or KEEP")
+        raise InvalidInputError(f"a time to live of {ttl} seconds is not possible: give more than 0, or none at all")
     return ttl
 
 

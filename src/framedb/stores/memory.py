@@ -352,7 +352,23 @@ class MemoryStore(FrameStore):
 
     def lease(self, key: str, *, seconds: float, source: str | None = None) -> bool:
         """A worker holds the frame that long: if it is evicted meanwhile, it counts as `evicted-leased`."""
-        return bool(self._call("lease", [key], [source or source_of(key), round(seconds * 1000)]))
+        return bool(self._call("lease", [key], _lease_arguments(source or source_of(key), seconds)))
+
+    def get_leased(self, key: str, *, seconds: float, source: str | None = None) -> Frame | None:
+        """As `lease` and `get`, in one round trip. A master that is away is not waited for: StoreUnavailableError at once."""
+        of = source or source_of(key)
+        arguments = _lease_arguments(of, seconds)
+        commands = [("FCALL", "fdb_v1_lease", 1, key, *arguments), *_read_commands([key], [of])]
+
+        def look(redis: Redis) -> list[Any]:
+            leased, *read = execute_many(redis, commands)
+            if is_missing_function(leased):
+                _call(redis, "lease", [key], arguments)
+            elif is_server_error(leased):
+                raise leased
+            return read
+
+        return self._frames([key], [of], self._master.run(look, wait=0.0))[0]
 
     # Leaving this cluster
 
@@ -413,9 +429,13 @@ class MemoryStore(FrameStore):
 
     def _get_page(self, keys: Sequence[str], source: str | None, *, repair: bool = True) -> list[Frame | None]:
         sources = [source or source_of(key) for key in keys]
-        commands: list[tuple[Any, ...]] = [("GET", key) for key in keys]
-        commands += [("HGET", f"fdb:{of}:m", key) for of, key in zip(sources, keys, strict=True)]
-        replies = self._master.run(lambda redis: execute_many(redis, commands))
+        commands = _read_commands(keys, sources)
+        return self._frames(keys, sources, self._master.run(lambda redis: execute_many(redis, commands)), repair=repair)
+
+    def _frames(
+        self, keys: Sequence[str], sources: Sequence[str], replies: Sequence[Any], *, repair: bool = True
+    ) -> list[Frame | None]:
+        """What was read, by the replies to `_read_commands`."""
         for reply in replies:
             if is_server_error(reply):
                 raise StoreError(f"{self._master}: {reply}") from reply
@@ -452,6 +472,16 @@ class MemoryStore(FrameStore):
             yield from page
             if cursor == 0:
                 return
+
+
+def _read_commands(keys: Sequence[str], sources: Sequence[str]) -> list[tuple[Any, ...]]:
+    """What asks for the bytes, then for what is known about them."""
+    rows = [("HGET", f"fdb:{of}:m", key) for of, key in zip(sources, keys, strict=True)]
+    return [*(("GET", key) for key in keys), *rows]
+
+
+def _lease_arguments(source: str, seconds: float) -> list[Any]:
+    return [source, round(seconds * 1000)]
 
 
 def _call(redis: Redis, function: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:

@@ -74,7 +74,8 @@ class SQLStore(FrameStore):
     def __init__(self, engine: Engine, *, default_ttl: float = KEEP) -> None:
         """A store on an open database; its tables are made if they are missing. `default_ttl` is in seconds."""
         self._engine = engine
-        self._default_ttl = default_ttl
+        self.default_ttl = default_ttl
+        """Seconds that a frame is kept which is put without a time to live."""
         prepare(engine)
 
     @classmethod
@@ -366,5 +367,5 @@ class SQLStore(FrameStore):
 
     def _lifetime(self, ttl: float | None) -> int | None:
         """Microseconds, or None for ever."""
-        seconds = check_ttl(self._default_ttl if ttl is None else ttl)
+        seconds = check_ttl(self.default_ttl if ttl is None else ttl)
         return None if isinf(seconds) else round(seconds * 1_000_000)

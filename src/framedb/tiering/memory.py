@@ -1,5 +1,6 @@
 """`MemoryTier`: frames in memory, over every cluster that may have frames of a source."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from framedb.stores.memory import Fence, MemoryStore
 from framedb.tiering.merging import by_source, distinct, latest_of, merged, nearest_of, sum_of
 from framedb.tiering.routes import ROUTE_AGE, Locator, Routes
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 _CLOCKS_DIFFER = timedelta(minutes=1)  # when the frames of a cluster end is by a server's clock, and we look at ours
 _MOVE_WAIT = 5.0  # seconds at most from the epoch that a move raises on the old cluster to the route that says so
@@ -189,8 +191,28 @@ class MemoryTier(FrameStore):
         )
 
     def stats(self, source: str) -> SourceStats:
-        """As `FrameStore.stats`: the sum over the clusters."""
-        return sum_of(self._ask(source, cluster, lambda store: store.stats(source)) for cluster in self._all_of(source))
+        """As `FrameStore.stats`: the sum over the clusters; drops also of those that the source left long ago."""
+        clusters = self._all_of(source)
+        parts = [self._ask(source, cluster, lambda store: store.stats(source)) for cluster in clusters]
+        try:
+            others = [cluster for cluster in self._names() if cluster not in clusters]
+        except ConnectionError:  # no node tells which there are
+            others = []
+        return sum_of([*parts, *(self._left_counts(source, cluster) for cluster in others)])
+
+    def _left_counts(self, source: str, cluster: str) -> SourceStats | None:
+        """What a cluster has counted that need not be there any more: asked on a connection of its own, without waiting."""
+        master = MasterClient(
+            lambda: self._locator.connection(framedb_id=cluster), timeout=min(1.0, self._timeout), wait=0.0
+        )
+        try:
+            with MemoryStore(master) as store:
+                return SourceStats(drops=store.stats(source).drops)
+        except NotFoundError:
+            return None
+        except StoreUnavailableError as exc:
+            logger.warning("drops counted there are left out: %s", exc, extra={"source": source, "cluster": cluster})
+            return None
 
     # Removing
 

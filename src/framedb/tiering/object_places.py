@@ -1,10 +1,12 @@
 """`ObjectPlace`: one instance as the flow of objects sees it, in memory or persistent."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from typing_extensions import Buffer
 
+from framedb.errors import StoreError
 from framedb.frame import Frame
 from framedb.stores.sql import SQLStore
 from framedb.stores.stored import Stored
@@ -88,3 +90,14 @@ class StoredObjects:
     def expire(self, key: str, ttl: float) -> bool:
         """As `ObjectPlace.expire`."""
         return self._store.expire(key, ttl)
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """What goes wrong with an instance meanwhile is said of the key."""
+    try:
+        yield
+    except StoreError as exc:
+        if key in str(exc):
+            raise
+        raise type(exc)(f"{key}: {exc}") from exc

@@ -81,6 +81,16 @@ def test_an_endpoint_comes_and_goes_with_its_cluster(plane: Plane, exporters: Me
     assert refuses(made.metrics_port)
 
 
+def test_a_page_that_resolves_to_this_machine_reads_no_metrics(plane: Plane, exporters: MetricsExporters) -> None:
+    port = plane.service.create(small("a", enable_metrics=True)).metrics_port
+    for host in ("rebound.example", "127.0.0.1.rebound.example", "[::1", ""):
+        headers = {"Host": host, "Connection": "close"}
+        answer = http.request("GET", f"http://127.0.0.1:{port}/metrics", headers=headers)
+        assert answer.status == 403, host
+        assert b"framedb_cluster" not in answer.data
+    assert scrape(port)
+
+
 def test_an_endpoint_keeps_its_port_and_is_served_once(plane: Plane, exporters: MetricsExporters) -> None:
     port = plane.service.create(small("a", enable_metrics=True)).metrics_port
     assert port is not None

@@ -18,15 +18,16 @@ STORAGE = "storage-db-1"
 
 @contextmanager
 def opened_objects(
-    folder: Path, clusters: Mapping[str, Endpoint]
+    folder: Path, clusters: Mapping[str, Endpoint], tidb_url: str | None = None
 ) -> Iterator[tuple[Objects, PersistentInstances, SQLLocator]]:
-    """Objects in the clusters, and in SQLite files of the folder."""
+    """Objects in the clusters, and in SQLite files of the folder, or in the database of that URL."""
     registry = open_engine(sqlite_url(folder / "registry.db"))
     upgrade(registry)
     routing = SQLLocator(registry)
-    instances = PersistentInstances(registry, folder)
+    instances = PersistentInstances(registry, folder, tidb_url)
     instances.ensure_local()
-    instances.create(STORAGE)
+    if tidb_url is None:
+        instances.create(STORAGE)
     with ExitStack() as stack:
         memory = {
             name: stack.enter_context(MemoryStore(MasterClient.fixed(endpoint, cluster=name)))

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from framedb.config import MiB
+from framedb.errors import StoreUnavailableError
 from framedb.proto import objects_pb2 as pb
 from framedb.resp import Redis
 from tests.contracts.frame_store import until
@@ -140,6 +141,24 @@ def test_a_header_that_cannot_be_is_refused_at_once(service: Service) -> None:
         error = refused(service, messages([], **header))
         assert error.code() is code
         assert said in str(error.details())
+        assert "key" in header or "(key=big)" in str(error.details())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_upload_that_cannot_be_registered_is_taken_back_and_may_be_tried_again(
+    service: Service, redis: Redis, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreUnavailableError("the registry does not answer")
+
+    monkeypatch.setattr(service.routing, "exchange_object", refuse)
+    error = refused(service, messages(pieces(NOISE), type=kind))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "big" in str(error.details())
+    assert "the registry does not answer" in str(error.details())
+    assert redis.keys("*big*") == []
+    monkeypatch.undo()
+    assert upload(service, pieces(NOISE), type=kind).size == len(NOISE)
 
 
 def test_an_upload_begins_with_its_header_and_has_one(service: Service) -> None:

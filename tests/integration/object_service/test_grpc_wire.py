@@ -126,6 +126,7 @@ def test_a_key_that_is_no_utf_8_is_an_invalid_argument(service: Service) -> None
         send(b"\x0a\x02\xff\xfe", timeout=10)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "cannot be decoded" in str(caught.value.details())
+    assert "UTF-8" in str(caught.value.details())
 
 
 def test_what_nobody_wrote_is_not_found_in_the_published_words(service: Service) -> None:
@@ -185,6 +186,15 @@ def test_64_mib_go_in_one_message_and_more_is_told_of_put_object(service: Servic
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "PutObject" in str(caught.value.details())
     assert not get(service, "two").found
+
+
+def test_an_item_that_is_too_large_is_to_be_put_as_an_object(service: Service, redis: Redis) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        put(service, key="line", data=bytes(65 * MiB), type="stream")
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "'line' has 68157440 bytes" in str(caught.value.details())
+    assert "push its key" in str(caught.value.details())
+    assert redis.dbsize() == 0
 
 
 def test_an_object_too_large_for_one_message_is_told_of_read_object(service: Service) -> None:

@@ -29,7 +29,11 @@ class TestHTTPStoreOverObjects(FrameStoreContract):
     def store(self, flow: tuple[Objects, PersistentInstances, SQLLocator]) -> Iterator[HTTPStore]:
         objects, instances, routing = flow
         durable = DurableTier(
-            instances.store("local"), routing, superseded=lambda source, keys: None, mark_durable=lambda source: None
+            instances.store("local"),
+            routing,
+            superseded=lambda source, keys: None,
+            mark_durable=lambda source: None,
+            remove_copies=objects.remove_copies,
         )
         # Memory is not looked at here: what it would answer is the durable tier's.
         backends = SimpleNamespace(

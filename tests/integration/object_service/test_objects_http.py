@@ -35,7 +35,11 @@ def served(flow: tuple[Objects, PersistentInstances, SQLLocator]) -> Iterator[st
     """Where objects are served."""
     objects, instances, routing = flow
     durable = DurableTier(
-        instances.store("local"), routing, superseded=lambda source, keys: None, mark_durable=lambda source: None
+        instances.store("local"),
+        routing,
+        superseded=lambda source, keys: None,
+        mark_durable=lambda source: None,
+        remove_copies=objects.remove_copies,
     )
     app = new_service("objects", "", token=None)
     app.include_router(objects_router(objects, durable))
@@ -148,7 +152,7 @@ def test_one_named_instance_is_written_and_read(served: str) -> None:
     assert ask("GET", f"{served}/one?framedb_id=storage-db-1").data == b"there"
     assert ask("GET", f"{served}/one?framedb_id=mem-db-1").status == 404
     unknown = ask("GET", f"{served}/one?framedb_id=nowhere")
-    assert (unknown.status, unknown.json()["error"]) == (404, "FrameDB instance not found: nowhere")
+    assert (unknown.status, unknown.json()["error"]) == (404, "FrameDB instance not found: nowhere (key=one)")
 
 
 def test_what_cannot_be_put_is_refused_and_nothing_is_left(served: str, objects: Objects) -> None:

@@ -187,7 +187,7 @@ def test_settings_are_in_force_with_the_next_object(instances: PersistentInstanc
 def test_routes_of_objects_go_with_their_instance(instances: PersistentInstances, engine: Engine) -> None:
     instances.create("db")
     routing = SQLLocator(engine)
-    routing.register_stored({"k": 1}, "db")
+    routing.exchange_stored({"k": 1}, "db")
     routing.register_object("l", "db", "in-memory")
     instances.remove("db")
     assert [route.key for route in routing.query_objects()] == ["l"]

@@ -246,11 +246,12 @@ def test_a_persistent_instance_is_made_configured_and_removed(config: Live, rout
     assert (made.status, made.json()["port"]) == (200, None)
     told = config.call(f"{base}/disk", method="GET")
     assert told == routing.call(f"{base}/disk", method="GET")
-    assert told["storage_size"] == "10Gi"
+    assert (told["storage_size"], told["default_ttl_s"]) == ("10Gi", 60)
     assert told["public_url"].startswith("sqlite:///")
     config.call("/global/framedb/set-config", framedb_id="disk", config={"default_ttl_s": 120})
     config.call("/global/framedb/set-config", framedb_id="disk", config=["default_ttl_s 180"])
     assert config.refused("/global/framedb/set-config", framedb_id="disk", config=["maxmemory 1gb"])[0] == 400
+    told["default_ttl_s"] = 180
     assert config.call(f"{base}/query", storage_size="10Gi") == [told]
     assert config.call(f"{base}/cluster/site-1", method="GET") == [told]
     assert config.refused(base, **wanted)[0] == 409

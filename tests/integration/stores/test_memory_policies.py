@@ -89,6 +89,17 @@ def test_an_eviction_of_a_held_frame_is_counted_apart(store: MemoryStore) -> Non
     assert store.stats(SOURCE).drops == {"evicted-leased": 1}
 
 
+def test_a_frame_is_read_and_held_at_once(store: MemoryStore, redis: Redis) -> None:
+    store.set_policy(SOURCE, SourcePolicy(max_frames=1))
+    store.put(frame(0))
+    redis.function_flush()  # as a server that restarted
+    assert store.get_leased(frame(0).key, seconds=60) == frame(0)
+    assert store.get_leased(frame(9).key, seconds=60) is None
+    store.put(frame(1))
+    assert store.get_leased(frame(0).key, seconds=60) is None
+    assert store.stats(SOURCE).drops == {"evicted-leased": 1}
+
+
 def test_a_released_frame_is_no_drop_and_a_dropped_one_has_its_reason(store: MemoryStore) -> None:
     store.put_many([frame(0), frame(1)])
     assert store.delete(frame(0).key)

@@ -10,11 +10,13 @@ import pytest
 from framedb.errors import NotReplicatedError, StaleWriterError, StoreError, StoreUnavailableError
 from framedb.frame import CameraKey, Frame, utc_now
 from framedb.registry import sqlite_url
-from framedb.resp import MasterClient
+from framedb.resp import Endpoint, MasterClient
+from framedb.stores.base import SourceStats
 from framedb.stores.memory import Fence, MemoryStore
 from framedb.stores.sql import SQLStore
 from framedb.tiering.tiers import Tiers
 from tests.contracts.frame_store import until
+from tests.engines import free_port
 from tests.engines.cluster import running_cluster
 from tests.integration.tiering.conftest import Map
 
@@ -113,6 +115,30 @@ def test_frames_are_removed_wherever_they_are(moved: Tiers, old: MemoryStore, ne
     assert list(old.scan(source=SOURCE)) == []
     assert list(new.scan(source=SOURCE)) == [key(5)]
     assert moved.stats(SOURCE).drops == {"queue-full": 2}
+
+
+def test_drops_stay_in_the_count_when_the_cluster_that_counted_them_is_left_for_good(
+    places: Map, tiers: Tiers, old: MemoryStore
+) -> None:
+    tiers.put_many([frame(0), frame(1)])
+    tiers.count_drops(SOURCE, reason="queue-full", number=2)
+    move(places, old, until=utc_now() - timedelta(hours=1))
+    tiers.put(frame(2))
+    tiers.count_drops(SOURCE, reason="queue-full", number=3)
+    assert tiers.stats(SOURCE) == SourceStats(count=1, bytes=5, drops={"queue-full": 5})
+
+    del places.clusters["old"]
+    assert tiers.stats(SOURCE).drops == {"queue-full": 3}
+
+
+def test_drops_of_a_cluster_that_does_not_answer_are_left_out_and_that_is_said(
+    places: Map, tiers: Tiers, old: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    move(places, old, until=utc_now() - timedelta(hours=1))
+    tiers.count_drops(SOURCE, reason="queue-full", number=3)
+    places.clusters["old"] = Endpoint("127.0.0.1", free_port())
+    assert tiers.stats(SOURCE).drops == {"queue-full": 3}
+    assert "drops counted there are left out" in caplog.text
 
 
 def test_announcements_from_before_the_move_are_confirmed_after_it(

@@ -105,7 +105,20 @@ def running_node(data_dir: Path) -> Iterator[str]:
     log = data_dir / "node.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*_framedb(), "up", "--data-dir", str(data_dir), "--port", "0", "--redis-port", str(free_port())],
+            [
+                *_framedb(),
+                "up",
+                "--data-dir",
+                str(data_dir),
+                "--port",
+                "0",
+                "--grpc-port",
+                "0",
+                "--kvs-port",
+                "0",
+                "--redis-port",
+                str(free_port()),
+            ],
             stdout=output,
             stderr=output,
         )

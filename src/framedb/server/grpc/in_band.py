@@ -25,9 +25,9 @@ def set_object(objects: Objects, given: pb.Object) -> pb.SetObjectResponse:
     """Store an object, or add an item to a stream. Raises TooLargeError, which no caller of old can have met."""
     key = given.key if given.key.strip() else str(uuid7())
     if len(given.data) > LARGEST_UNARY_BYTES:
+        advice = "put it as an object, and push its key" if given.type == "stream" else "send it with PutObject"
         raise TooLargeError(
-            f"{key!r} has {len(given.data)} bytes, and one message carries at most {LARGEST_UNARY_BYTES}: send it with "
-            f"PutObject, which takes any size"
+            f"{key!r} has {len(given.data)} bytes, and one message carries at most {LARGEST_UNARY_BYTES}: {advice}"
         )
     try:
         if given.type not in TYPES:

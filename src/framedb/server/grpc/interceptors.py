@@ -95,7 +95,9 @@ def _call(details: grpc.HandlerCallDetails, request: Any, context: grpc.Servicer
     context.set_trailing_metadata(tuple(trailing))
     try:
         if isinstance(request, Undecodable):
-            raise InvalidInputError(f"the message cannot be decoded: {request.why}")
+            raise InvalidInputError(
+                f"the message cannot be decoded ({request.why}): keys and metadata must be valid UTF-8"
+            )
         _check_deadline(context)
         yield
     except FrameDBError as exc:

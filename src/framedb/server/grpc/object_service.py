@@ -12,10 +12,12 @@ from framedb.config import MiB
 from framedb.errors import InvalidInputError, NotFoundError
 from framedb.proto import objects_pb2 as pb
 from framedb.proto.objects_pb2_grpc import ObjectServiceServicer
+from framedb.server.freed_memory import give_back
 from framedb.server.grpc.in_band import get_object, set_object
 from framedb.server.grpc.limits import Patience, Slots
 from framedb.server.grpc.messages import expiry_of, metadata_of, optional_ttl, stat_of
 from framedb.server.grpc.uploads import Upload
+from framedb.server.naming import about
 from framedb.tiering.objects import Objects
 
 MAX_WAIT = 30.0
@@ -52,15 +54,17 @@ class ObjectService(ObjectServiceServicer):
         with self._transfers.taken():
             upload = Upload(self._patience.incoming(request_iterator, context))
             header = upload.header
-            stored = self._objects.write(
-                header.key or None,
-                header.framedb_id,
-                header.type,
-                upload.pieces(),
-                metadata=metadata_of(header.metadata),
-                ttl=optional_ttl(header),
-                size=header.size if header.HasField("size") else None,
-            )
+            with about(header.key):
+                stored = self._objects.write(
+                    header.key or None,
+                    header.framedb_id,
+                    header.type,
+                    upload.pieces(),
+                    metadata=metadata_of(header.metadata),
+                    ttl=optional_ttl(header),
+                    size=header.size if header.HasField("size") else None,
+                )
+        give_back(stored.size)
         return pb.PutObjectResponse(
             key=stored.key,
             framedb_id=stored.framedb_id,
@@ -73,7 +77,7 @@ class ObjectService(ObjectServiceServicer):
         self, request: pb.ReadObjectRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReadObjectResponse]:
         """Read an object, or a part of it."""
-        with self._transfers.taken():
+        with self._transfers.taken(), about(request.key):
             yield from self._patience.outgoing(self._read(request), context)
 
     def _read(self, request: pb.ReadObjectRequest) -> Iterator[pb.ReadObjectResponse]:
@@ -95,17 +99,20 @@ class ObjectService(ObjectServiceServicer):
                 size += len(data)
                 yield pb.ReadObjectResponse(data=data)
         yield pb.ReadObjectResponse(end=pb.ReadObjectEnd(size=size, sha256=digest.digest()))
+        give_back(size)
 
     def StatObject(self, request: pb.StatObjectRequest, context: grpc.ServicerContext) -> pb.ObjectStat:
         """What is known about an object."""
-        stored = self._objects.stat(request.key, framedb_id=request.framedb_id or None)
+        with about(request.key):
+            stored = self._objects.stat(request.key, framedb_id=request.framedb_id or None)
         if stored is None:
             raise nothing(request.key)
         return stat_of(stored)
 
     def DeleteObject(self, request: pb.DeleteObjectRequest, context: grpc.ServicerContext) -> pb.DeleteObjectResponse:
         """Remove an object."""
-        return pb.DeleteObjectResponse(deleted=self._objects.delete(request.key))
+        with about(request.key):
+            return pb.DeleteObjectResponse(deleted=self._objects.delete(request.key))
 
     def ListObjects(self, request: pb.ListObjectsRequest, context: grpc.ServicerContext) -> pb.ListObjectsResponse:
         """A page of objects whose keys begin with a prefix; shorter than its limit where metadata are long."""
@@ -132,17 +139,19 @@ class ObjectService(ObjectServiceServicer):
 
     def ExpireObject(self, request: pb.ExpireObjectRequest, context: grpc.ServicerContext) -> pb.ExpireObjectResponse:
         """Keep an object for so long from now."""
-        return pb.ExpireObjectResponse(found=self._objects.expire(request.key, expiry_of(request)))
+        with about(request.key):
+            return pb.ExpireObjectResponse(found=self._objects.expire(request.key, expiry_of(request)))
 
     def PushItem(self, request: pb.PushItemRequest, context: grpc.ServicerContext) -> pb.PushItemResponse:
         """Add an item to a stream."""
-        self._objects.push(
-            request.queue_name,
-            request.data,
-            request.framedb_id,
-            metadata=metadata_of(request.metadata),
-            max_length=request.max_length if request.HasField("max_length") else None,
-        )
+        with about(request.queue_name):
+            self._objects.push(
+                request.queue_name,
+                request.data,
+                request.framedb_id,
+                metadata=metadata_of(request.metadata),
+                max_length=request.max_length if request.HasField("max_length") else None,
+            )
         return pb.PushItemResponse()
 
     def PopItem(self, request: pb.PopItemRequest, context: grpc.ServicerContext) -> pb.PopItemResponse:
@@ -162,7 +171,8 @@ class ObjectService(ObjectServiceServicer):
         return pb.PopItemResponse()
 
     def _pop(self, request: pb.PopItemRequest, wait: float) -> pb.PopItemResponse:
-        item = self._objects.pop(request.queue_name, framedb_id=request.framedb_id or None, wait=wait)
+        with about(request.queue_name):
+            item = self._objects.pop(request.queue_name, framedb_id=request.framedb_id or None, wait=wait)
         return pb.PopItemResponse() if item is None else pb.PopItemResponse(found=True, data=item)
 
 

@@ -12,6 +12,7 @@ from framedb.errors import (
     InvalidInputError,
     NotAuthorizedError,
     NotFoundError,
+    NotRegisteredError,
     NotReplicatedError,
     StaleWriterError,
     StoreFullError,
@@ -44,6 +45,7 @@ STATUS: list[tuple[type[FrameDBError], grpc.StatusCode]] = [
     (DeadlineExceededError, grpc.StatusCode.DEADLINE_EXCEEDED),
     (StoreUnavailableError, grpc.StatusCode.UNAVAILABLE),
     (NotReplicatedError, grpc.StatusCode.UNAVAILABLE),
+    (NotRegisteredError, grpc.StatusCode.UNAVAILABLE),
     (EngineError, grpc.StatusCode.UNAVAILABLE),
 ]
 """The first class that fits decides; anything else is INTERNAL."""

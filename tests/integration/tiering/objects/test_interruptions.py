@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pymysql
 import pytest
 from sqlalchemy import func, select
 
@@ -112,7 +111,7 @@ def test_a_database_that_goes_away_in_the_middle_of_a_read_is_an_error_that_name
         pieces = place.read("k")
         assert pieces is not None
         next(pieces)
-        _cut_connections(mariadb, mariadb_url)
+        mariadb.cut(mariadb_url)
         with pytest.raises(StoreUnavailableError, match=mariadb_url.rpartition("/")[2]) as caught:
             for _ in pieces:
                 pass
@@ -127,7 +126,7 @@ def test_a_database_that_goes_away_in_the_middle_of_a_write_leaves_the_earlier_o
     def breaking() -> Iterator[bytes]:
         for n in range(20):
             if n == 12:
-                _cut_connections(mariadb, mariadb_url)
+                mariadb.cut(mariadb_url)
             yield bytes(MIB)
 
     with SQLStore.open(mariadb_url) as store:
@@ -141,14 +140,3 @@ def test_a_database_that_goes_away_in_the_middle_of_a_write_leaves_the_earlier_o
         stored = place.stat("k")
         assert stored is not None
         assert stored.size == size
-
-
-def _cut_connections(server: MariaDB, url: str) -> None:
-    database = url.rpartition("/")[2]
-    with (
-        pymysql.connect(unix_socket=str(server.socket), user="root", autocommit=True) as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (database,))
-        for (number,) in cursor.fetchall():
-            cursor.execute(f"KILL {int(number)}")

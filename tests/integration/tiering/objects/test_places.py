@@ -1,5 +1,6 @@
 """Objects are kept in memory, in SQLite and on MariaDB under one contract."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,10 +36,11 @@ class TestMemory(ObjectPlaceContract):
         self.redis.setrange(sorted(self.redis.keys("fdb:part:*"))[4], 4_000_000, b"other")
 
 
+@pytest.mark.usefixtures("soak")
 class SQLContract(ObjectPlaceContract):
-    """The contract, in a database."""
+    """The contract, in a database: up to 11 MiB, or 256 where it is soaked."""
 
-    large = 11 * MIB
+    large = (256 if int(os.environ.get("FRAMEDB_SOAK", "0")) else 11) * MIB
     url: str
 
     @pytest.fixture

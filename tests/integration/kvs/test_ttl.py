@@ -1,0 +1,69 @@
+"""Times to live, over HTTP."""
+
+import time
+
+from framedb.attributes.store import AttributeStore
+from tests.integration.kvs.serving import Served, served
+from tests.integration.kvs.wire import attribute, integer
+
+ONE = attribute("counter", "frames", integer(1))
+
+
+class Clock:
+    """Seconds, as a test says."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_attribute_is_gone_when_its_ttl_is_over() -> None:
+    clock = Clock()
+    with served(AttributeStore(clock=clock)) as kvs:
+        kvs.post("/kvs/set-with-ttl/1000", ONE)
+        clock.now = 0.999
+        assert kvs.get("/kvs/get/counter/frames") == ONE
+        clock.now = 1.0
+        assert kvs.get("/kvs/get/counter/frames") == b""
+        assert kvs.get("/kvs/search/*/*") == b""
+        assert kvs.post("/kvs/delete-single/counter/frames") == b""
+
+
+def test_a_set_replaces_the_ttl_too() -> None:
+    clock = Clock()
+    with served(AttributeStore(clock=clock)) as kvs:
+        kvs.post("/kvs/set-with-ttl/1000", ONE)
+        clock.now = 0.5
+        kvs.post("/kvs/set-with-ttl/1000", ONE)
+        clock.now = 1.2
+        assert kvs.get("/kvs/get/counter/frames") == ONE
+        kvs.post("/kvs/set", ONE)
+        clock.now = 1e9
+        assert kvs.get("/kvs/get/counter/frames") == ONE
+
+
+def test_a_ttl_of_0_is_visible_to_nobody(kvs: Served) -> None:
+    kvs.post("/kvs/set", ONE)
+    kvs.post("/kvs/set-with-ttl/0", ONE)
+    assert kvs.get("/kvs/search/*/*") == b""
+
+
+def test_a_heartbeat_is_visible_to_every_read(kvs: Served) -> None:
+    kvs.post("/kvs/set-with-ttl/1000", ONE)
+    seen = []
+    for _ in range(5):
+        again = time.monotonic() + 0.5
+        while time.monotonic() < again:
+            seen.append(kvs.get("/kvs/get/counter/frames"))
+        kvs.post("/kvs/set-with-ttl/60000", ONE)
+    assert set(seen) == {ONE}
+
+
+def test_memory_comes_back_without_anybody_reading() -> None:
+    with served() as kvs:
+        kvs.post("/kvs/set-with-ttl/1", ONE)
+        deadline = time.monotonic() + 30
+        while kvs.metric("framedb_kvs_entries") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert kvs.metric("framedb_kvs_expired_total") == 1
