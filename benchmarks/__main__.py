@@ -17,7 +17,7 @@ from benchmarks.comparison import Figure
 from benchmarks.node import running_target
 from benchmarks.rounds import measure
 
-FILES = ("write_frame", "read_frame", "push_batch", "hand_over", "large_object")
+FILES = ("write_frame", "read_frame", "push_batch", "hand_over", "large_object", "kvs", "kvs_http")
 CHOICES = ("frame_queue", "jpeg")
 
 

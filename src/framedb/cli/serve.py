@@ -70,8 +70,8 @@ def _serve(
     token = token_for(host, settings, insecure=insecure)
     certificate = certificate_for(*tls, settings)
     with bound(host, port) as listening, ExitStack() as opened:
+        from framedb.logs import log_as_json
         from framedb.node.control_plane import Reconciling, open_control_plane
-        from framedb.node.logs import log_as_json
         from framedb.server.services import create_config_app, create_routing_app
 
         private_folder(data_dir)

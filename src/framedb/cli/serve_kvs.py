@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framedb.cli.output import failures
-from framedb.cli.serving import bound, greet, private_folder, stopped_by_signals, token_for, url_of
+from framedb.cli.serving import (
+    allow_many_connections,
+    bound,
+    greet,
+    private_folder,
+    stopped_by_signals,
+    token_for,
+    url_of,
+)
 from framedb.cli.tls import Cert, Key, ServerCertificate, certificate_for, told
 from framedb.loopback import is_loopback
 
@@ -58,7 +66,7 @@ def kvs(
         token = token_for(host, settings, insecure=insecure)
         certificate = certificate_for(tls_cert, tls_key, settings)
         with bound(host, port) as listening, stopped_by_signals():
-            from framedb.node.logs import log_as_json
+            from framedb.logs import log_as_json
 
             log_as_json()
             if data_dir is not None:
@@ -89,6 +97,7 @@ def served(
     from framedb.server.kvs.running import KvsServer
     from framedb.stores.attribute_journal import SQLiteJournal
 
+    allow_many_connections()
     if data_dir is not None:
         (data_dir / JOURNAL).parent.mkdir(parents=True, exist_ok=True)
     journal = SQLiteJournal(data_dir / JOURNAL) if data_dir is not None else None

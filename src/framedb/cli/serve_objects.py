@@ -33,8 +33,8 @@ def objects(
         settings = read_settings()
         token = token_for(host, settings, insecure=insecure)
         certificate = certificate_for(tls_cert, tls_key, settings)
+        from framedb.logs import log_as_json
         from framedb.node.control_plane import open_control_plane
-        from framedb.node.logs import log_as_json
         from framedb.node.objects import open_objects
         from framedb.server.grpc import ObjectServer
 

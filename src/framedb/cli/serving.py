@@ -1,6 +1,7 @@
 """Serving HTTP: a bound port before anything is started, no other machines without a token, an end in order."""
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -49,6 +50,12 @@ def bound(host: str, port: int, *, option: str = "--port") -> socket.socket:
     except OSError as exc:
         why = exc.strerror or os.strerror(exc.errno or 0)
         raise PortInUseError(f"cannot listen on {host}:{port} ({why}): choose another with {option}") from exc
+
+
+def allow_many_connections() -> None:
+    """As many open files as the system lets this user have: it starts programs with 1,024, which a thousand watchers are."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def url_of(host: str, listening: socket.socket, certificate: "ServerCertificate | None" = None) -> str:

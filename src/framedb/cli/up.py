@@ -83,8 +83,8 @@ def _serve(
         bound(host, ports.kvs, option="--kvs-port") as kvs_listening,
         ExitStack() as opened,
     ):
+        from framedb.logs import log_as_json
         from framedb.node import Node
-        from framedb.node.logs import log_as_json
         from framedb.server.app import create_app
         from framedb.server.grpc import ObjectServer
 

@@ -13,6 +13,7 @@ from uuid_utils import uuid7
 
 from framedb.compat.channel import LARGEST_MESSAGE_BYTES, Address, code_of, is_for_good, open_channel, told
 from framedb.config import MiB, read_settings
+from framedb.errors import InvalidInputError
 from framedb.proto import objects_pb2 as messages
 from framedb.proto.objects_pb2_grpc import ObjectServiceStub
 
@@ -77,13 +78,13 @@ class ObjectsAPI:
         self, type_: str, framedb_id: str, data: Buffer, key: str | None, metadata: Mapping[str, Any] | None
     ) -> messages.SetObjectResponse:
         # Made here, so that a write that is repeated is the same one.
-        key = key or str(uuid7())
+        key = str(uuid7()) if key is None or key == "" else key
         try:
-            document = json.dumps(dict(metadata), allow_nan=False) if metadata is not None else ""
-            view = memoryview(data)
-            view = view.cast("B") if view.nbytes else memoryview(b"")
-        except (TypeError, ValueError) as exc:
-            return _failed(key, f"metadata must be a JSON object, and data bytes: {exc}")
+            _check_text("the key", key)
+            _check_text("framedb_id", framedb_id or "")
+            document, view = _as_json(metadata), _as_bytes(data)
+        except InvalidInputError as exc:
+            return _failed(key if _is_text(key) else repr(key), f"Write failed: {exc}")
         seconds = _DEADLINE + view.nbytes / _SLOWEST
         try:
             if view.nbytes > LARGEST_MESSAGE_BYTES and type_ != "stream":
@@ -99,7 +100,7 @@ class ObjectsAPI:
             return self._repeated(lambda: self._set(request, seconds), once=type_ == "stream")
         except grpc.RpcError as exc:
             return _failed(key, f"Write failed: {told(self._address, exc)}")
-        except (TypeError, ValueError) as exc:  # no text where text belongs, or the channel is closed
+        except ValueError as exc:  # the channel is closed
             return _failed(key, f"Write failed: {exc}")
 
     def _set(self, request: messages.SetObjectRequest, seconds: float) -> messages.SetObjectResponse:
@@ -149,6 +150,34 @@ class ObjectsAPI:
             ready.result(timeout=seconds)
         except grpc.FutureTimeoutError:
             ready.cancel()
+
+
+def _as_json(metadata: Mapping[str, Any] | None) -> str:
+    if metadata is None:
+        return ""
+    if not isinstance(metadata, Mapping):
+        raise InvalidInputError(f"metadata must be a JSON object, such as a dict, not {type(metadata).__name__}")
+    try:
+        return json.dumps(dict(metadata), allow_nan=False)
+    except (TypeError, ValueError) as exc:
+        raise InvalidInputError(f"metadata must be a JSON object: {exc}") from exc
+
+
+def _as_bytes(data: Buffer) -> memoryview:
+    try:
+        view = memoryview(data)
+    except TypeError as exc:
+        raise InvalidInputError(f"data must be bytes, not {type(data).__name__} (text: `.encode()`)") from exc
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def _check_text(what: str, text: str) -> None:
+    if not _is_text(text):
+        raise InvalidInputError(f"{what} must be text that is valid UTF-8, not {text!r}")
+
+
+def _is_text(text: object) -> bool:
+    return isinstance(text, str) and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _failed(key: str, why: str) -> messages.SetObjectResponse:

@@ -48,8 +48,10 @@ def regroup(pieces: Iterable[Buffer], size: int = CHUNK_BYTES) -> Iterator[Chunk
             held += view[:taken]
             view = view[taken:]
             if len(held) == size:
-                yield Chunk(bytes(held), zlib.crc32(held))
+                chunk = Chunk(bytes(held), zlib.crc32(held))
                 held = bytearray()
+                yield chunk
+                del chunk  # rather than keep it while the next one is gathered
     if held:
         yield Chunk(bytes(held), zlib.crc32(held))
 
@@ -61,7 +63,7 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def check(key: str, number: int, data: bytes, digest: int, *, expected_bytes: int) -> None:
+def check(key: str, number: int, data: bytes | bytearray, digest: int, *, expected_bytes: int) -> None:
     """Raises CorruptDataError unless the chunk has the bytes it was stored with."""
     if len(data) != expected_bytes or zlib.crc32(data) != digest:
         raise CorruptDataError(

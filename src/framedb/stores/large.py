@@ -16,15 +16,15 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from math import isinf
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgpack
 from typing_extensions import Buffer
 
 from framedb.config import MiB
-from framedb.errors import StoreError
+from framedb.errors import BufferTooSmallError, StoreError
 from framedb.frame import Frame, check_key, from_microseconds, source_of, to_microseconds, utc_now
-from framedb.resp import MasterClient, execute_many
+from framedb.resp import MasterClient, Redis, execute_many, get_into
 from framedb.stores.base import check_ttl
 from framedb.stores.chunks import Chunk, check, regroup
 from framedb.stores.description import describe, described
@@ -76,6 +76,7 @@ class LargeObjects:
                 self._put_part(version, len(digests), part)
                 digests.append(part.digest)
                 size += len(part.data)
+                del part  # rather than keep it while the next one is gathered
                 if time.monotonic() - renewed > _RENEW:
                     self._call("renew", [], [version, len(digests), round(_UNFINISHED * 1000)])
                     renewed = time.monotonic()
@@ -121,16 +122,25 @@ class LargeObjects:
         found = self._master.run(lambda redis: raised(execute_many(redis, commands)))
         return {key for key, there in zip(keys, found, strict=True) if there}
 
-    def part(self, manifest: Manifest, number: int, reader: str) -> bytes:
+    def part(self, manifest: Manifest, number: int, reader: str) -> bytearray:
         """One part of an object, checked; it stays for the reader. Raises CorruptDataError, and StoreError if it is gone."""
         version, key = manifest.stored.version, manifest.stored.frame.key
-        commands = [("GET", _part(version, number)), ("FCALL", "fdb_object_v1_reading", 0, version, reader)]
-        (data, _) = self._master.run(lambda redis: raised(execute_many(redis, commands)))
-        if data is None:
-            raise StoreError(f"{key} was replaced or deleted while it was read: read it again")
         expected = min(manifest.part_bytes, manifest.stored.size - number * manifest.part_bytes)
-        check(key, number, data, manifest.digests[number], expected_bytes=expected)
-        return cast(bytes, data)
+        part = bytearray(expected)  # read in its place: the parser's buffer would be as large once more
+
+        def look(redis: Redis) -> int | None:
+            raised(execute_many(redis, [("FCALL", "fdb_object_v1_reading", 0, version, reader)]))
+            return get_into(redis, _part(version, number), part)
+
+        try:
+            size = self._master.run(look)
+        except BufferTooSmallError:
+            size = 0  # damaged, as the check says
+        if size is None:
+            raise StoreError(f"{key} was replaced or deleted while it was read: read it again")
+        del part[size:]
+        check(key, number, part, manifest.digests[number], expected_bytes=expected)
+        return part
 
     def done(self, manifest: Manifest, reader: str) -> None:
         """The reader needs the parts no more."""

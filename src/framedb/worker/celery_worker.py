@@ -21,9 +21,9 @@ from framedb.capture.runner import CameraRunner
 from framedb.config import read_settings
 from framedb.errors import FrameDBError
 from framedb.extraction.extract import work_on
+from framedb.logs import log_as_json
 from framedb.node import Backends, open_backends
 from framedb.node.backends import tasks_url
-from framedb.node.logs import log_as_json
 from framedb.queueing.tasks import RUN_CAMERAS, RUN_JOBS, celery_app
 
 logger = logging.getLogger(__name__)

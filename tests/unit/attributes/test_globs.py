@@ -210,7 +210,11 @@ def sequences(part: st.SearchStrategy[Part]) -> st.SearchStrategy[Parts]:
 
 
 parts = sequences(
-    st.recursive(leaves, lambda part: st.lists(sequences(part), min_size=1, max_size=3).map(lambda a: Either(tuple(a))))
+    st.recursive(
+        leaves,
+        lambda part: st.lists(sequences(part), min_size=1, max_size=3).map(lambda a: Either(tuple(a))),
+        max_leaves=12,  # more are only longer
+    )
 )
 
 

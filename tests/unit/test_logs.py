@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from framedb.cli.output import log_for_people
-from framedb.node.logs import log_as_json
+from framedb.logs import log_as_json
 
 URL = "rtsp://user:hunter2@camera/stream?token=hunter2"
 
