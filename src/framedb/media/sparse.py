@@ -124,9 +124,7 @@ class SparseDecoder:
             logger.debug("a packet could not be decoded: %s", exc.strerror)
             return []
         if frames:
-            self.decoded = 0
-        """Packets that were decoded, the skipped disposable ones not counted."""
-        self.errors = 0
+            self.errors = 0
         for frame in frames:
             self._rhythm.decoded(frame)
         return frames

@@ -202,9 +202,7 @@ class MemoryTier(FrameStore):
 
     def _left_counts(self, source: str, cluster: str) -> SourceStats | None:
         """What a cluster has counted that need not be there any more: asked on a connection of its own, without waiting."""
-        master = MasterClient(
-            lambda: self._locator.connection(framedb_id=cluster), timeout=min(1.0, self._timeout), wait=0.0
-        )
+        master = MasterClient(lambda: self._locator.connection(framedb_id=cluster), timeout=self._timeout, wait=0.0)
         try:
             with MemoryStore(master) as store:
                 return SourceStats(drops=store.stats(source).drops)
