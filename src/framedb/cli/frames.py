@@ -1,5 +1,8 @@
 """`framedb put`, `get`, `ls`, `rm`: frames by key."""
 
+import mmap
+import os
+import stat
 import sys
 from itertools import islice
 from pathlib import Path
@@ -31,10 +34,7 @@ def put(
     source: Source = None,
 ) -> None:
     """Store a file under a key."""
-    try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as exc:
-        raise fail(f"cannot read {file}: {exc.strerror}") from exc
+    data = _contents(file)
     with database() as db:
         result = db.put(key, data, source=source, durable=durable, ttl=ttl)
         if not result:
@@ -111,6 +111,20 @@ def rm(
     if removed < len(set(keys)):
         raise fail(f"removed {removed} of {len(set(keys))}: there was nothing under the others")
     console.print(f"removed {removed}")
+
+
+def _contents(file: str) -> "bytes | mmap.mmap":
+    """The bytes of a file, mapped rather than read: a video may be larger than the memory."""
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read()
+        with Path(file).open("rb") as opened:
+            status = os.fstat(opened.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_size:
+                return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+            return opened.read()
+    except OSError as exc:
+        raise fail(f"cannot read {file}: {exc.strerror}") from exc
 
 
 def _what(frame: "Frame") -> str:

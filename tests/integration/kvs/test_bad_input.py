@@ -106,6 +106,12 @@ def test_a_body_of_16_mib_is_taken_and_one_of_17_is_a_413(kvs: Served) -> None:
     assert unharmed(kvs)
 
 
+def test_more_attributes_than_fit_into_memory_by_millions_are_a_400(kvs: Served) -> None:
+    answer = kvs.ask("POST", "/kvs/set", b"\x0a\x00" * 1_000_000)
+    assert answer.status == 400
+    assert "send at most 250000 in one" in answer.json["error"]
+
+
 def test_a_body_that_does_not_say_how_large_it_is_is_bounded_too() -> None:
     with served(max_body_bytes=1000) as kvs:
         chunked = (

@@ -17,6 +17,7 @@ T = TypeVar("T")
 NOTHING = Answer(content_type=b"application/octet-stream")
 """An empty answer: it was done."""
 
+_MOST_IN_ONE_SET = 250_000  # attributes: 16 MiB of empty ones are eight million, and would take gigabytes
 _LARGE_BODY = 256 * 1024  # bytes that are decoded aside: that takes milliseconds, and others would wait
 _MANY = 2000  # attributes that are searched aside
 
@@ -79,7 +80,7 @@ class Calls:
 
     async def _set(self, body: bytes, ttl: int | None) -> Answer:
         aside = self._durable or len(body) > _LARGE_BODY
-        await _done(lambda: self._store.set_records(decode(body), ttl), aside=aside)
+        await _done(lambda: self._store.set_records(decode(body, max_attributes=_MOST_IN_ONE_SET), ttl), aside=aside)
         return NOTHING
 
     @property

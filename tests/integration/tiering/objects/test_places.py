@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
 
+from framedb.errors import CorruptDataError
+from framedb.frame import Frame
 from framedb.registry import open_engine, reading, sqlite_url, write
 from framedb.resp import Endpoint, MasterClient, Redis
 from framedb.stores.memory import MemoryStore
@@ -34,6 +37,16 @@ class TestMemory(ObjectPlaceContract):
 
     def damage(self) -> None:
         self.redis.setrange(sorted(self.redis.keys("fdb:part:*"))[4], 4_000_000, b"other")
+
+    @pytest.mark.parametrize("size", [0, 7 * MIB, 9 * MIB])
+    def test_a_part_of_another_size_than_it_was_stored_with_is_damaged(self, place: MemoryObjects, size: int) -> None:
+        pieces = (bytes(MIB) for _ in range(65))
+        place.write(Frame("large", b""), pieces, size=65 * MIB, ttl=None)
+        self.redis.set(sorted(self.redis.keys("fdb:part:*"))[4], bytes(size))
+        stream = place.read("large", offset=0, length=None)
+        assert stream is not None
+        with closing(stream), pytest.raises(CorruptDataError, match="large: chunk 4 is damaged"):
+            list(stream)
 
 
 @pytest.mark.usefixtures("soak")
