@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
@@ -12,8 +12,10 @@ from rich.table import Table
 
 from framedb.cli.output import console, errors, node, print_json, size
 from framedb.cli.signals import stop_on_signals
-from framedb.client.http import NodeClient
 from framedb.errors import FrameDBError, NotFoundError
+
+if TYPE_CHECKING:
+    from framedb.client.http import NodeClient
 
 app = typer.Typer(help="Clusters: servers that hold frames in memory.", no_args_is_help=True)
 
@@ -139,7 +141,7 @@ def watch(
 
 def _each_second(
     wait: Callable[[float], bool],
-    http: NodeClient,
+    http: "NodeClient",
     name: str | None,
     clusters: list[dict[str, Any]],
     show: Callable[[list[dict[str, Any]], str | None], None],
@@ -158,14 +160,14 @@ def _each_second(
             problem = str(exc)
 
 
-def _look(http: NodeClient, name: str | None) -> list[dict[str, Any]]:
+def _look(http: "NodeClient", name: str | None) -> list[dict[str, Any]]:
     if name is not None:
         return [_info(http, name)]
     clusters: list[dict[str, Any]] = http.json("GET", "/v1/clusters")["clusters"]
     return clusters
 
 
-def _info(http: NodeClient, name: str) -> dict[str, Any]:
+def _info(http: "NodeClient", name: str) -> dict[str, Any]:
     told: dict[str, Any] = http.json("POST", "/cluster/getClusterInfo", body={"clusterName": name})["result"]
     return told
 

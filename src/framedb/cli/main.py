@@ -3,7 +3,7 @@
 import typer
 
 from framedb import __version__
-from framedb.cli import camera, capture, cluster, doctor, frames, kvs, member, serve, up, work
+from framedb.cli import camera, capture, cluster, doctor, extract, frames, kvs, member, serve, up, work
 from framedb.cli.demo import command as demo
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(camera.app, name="camera")
 app.command("capture", epilog=capture.EXAMPLE)(capture.capture)
+app.command("extract", epilog=extract.EXAMPLE)(extract.extract)
 app.command("work", epilog=work.EXAMPLE)(work.work)
 app.command("put", epilog=frames.PUT_EXAMPLE)(frames.put)
 app.command("get", epilog=frames.GET_EXAMPLE)(frames.get)

@@ -4,24 +4,36 @@ Here: open, decode, sample, encode. `import av` is said here and nowhere else; i
 what becomes of a frame (`capture`, `extraction`), or where its bytes lie (`stores`).
 """
 
+from framedb.media.exact import ExactDecoder, Run, pictures_at, runs_of
 from framedb.media.image import decode_image, image_size
+from framedb.media.index import VideoIndex, read_index
 from framedb.media.jpeg import JPEGEncoder
+from framedb.media.orientation import oriented
 from framedb.media.picture import Picture
 from framedb.media.probe import MediaInfo, probe
 from framedb.media.sampler import Sampler
+from framedb.media.scenes import scene_changes
 from framedb.media.source import MediaSource, parse_url
 from framedb.media.video import Video, open_video
 
 __all__ = [
+    "ExactDecoder",
     "JPEGEncoder",
     "MediaInfo",
     "MediaSource",
     "Picture",
+    "Run",
     "Sampler",
     "Video",
+    "VideoIndex",
     "decode_image",
     "image_size",
     "open_video",
+    "oriented",
     "parse_url",
+    "pictures_at",
     "probe",
+    "read_index",
+    "runs_of",
+    "scene_changes",
 ]

@@ -6,7 +6,7 @@ from av import VideoFrame
 from av.codec import CodecContext
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from framedb.errors import MediaError
 
@@ -29,6 +29,7 @@ class JPEGEncoder:
         self._quality = min(31, max(1, quality))
         self._context: VideoCodecContext | None = None
         self._encoded = 0
+        self._reformatter = VideoReformatter()  # kept: a frame's own one plans its tables anew for each frame
 
     def encode(self, image: VideoFrame) -> bytes:
         """The picture as a JPEG. Raises MediaError when it cannot be encoded."""
@@ -37,7 +38,7 @@ class JPEGEncoder:
             raise MediaError(f"{width}x{height} is too large for a JPEG (at most {_MAX_SIDE} a side); scale it first")
         own = image.pts, image.time_base, image.pict_type
         try:
-            full = _as_jpeg_stores_it(image)  # may be `image` itself
+            full = self._as_jpeg_stores_it(image)  # may be `image` itself
             # The encoder takes no timestamp twice, nor an earlier one; and it would try to obey a P or B.
             self._encoded += 1
             full.pts, full.time_base, full.pict_type = self._encoded, _TIME_BASE, 0
@@ -62,12 +63,16 @@ class JPEGEncoder:
             self._context = context
         return context
 
-
-def _as_jpeg_stores_it(image: VideoFrame) -> VideoFrame:
-    """Full range, BT.601, 4:2:0. Only what has to change does: a change of matrix costs twice a change of range."""
-    matrix = _MATRICES.get(image.colorspace)
-    if matrix is None or image.format.is_rgb:
-        return image.reformat(format="yuvj420p", dst_color_range="JPEG")
-    return image.reformat(
-        format="yuvj420p", src_colorspace=matrix, dst_colorspace=Colorspace.ITU601, dst_color_range="JPEG"
-    )
+    def _as_jpeg_stores_it(self, image: VideoFrame) -> VideoFrame:
+        """Full range, BT.601, 4:2:0. Only what has to change does: a change of matrix costs twice a change of range."""
+        matrix = _MATRICES.get(image.colorspace)
+        if matrix is None or image.format.is_rgb:
+            return self._reformatter.reformat(image, format="yuvj420p", dst_color_range="JPEG", threads=1)
+        return self._reformatter.reformat(
+            image,
+            format="yuvj420p",
+            src_colorspace=matrix,
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range="JPEG",
+            threads=1,
+        )

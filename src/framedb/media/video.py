@@ -3,6 +3,7 @@
 from __future__ import annotations  # PyAV's stubs make Packet generic; at run time it is not
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,6 +28,7 @@ from framedb.media.translate import translated
 _MAX_UNTIMED = 3
 # PyAV 18, the last one for Python 3.11, refuses a file for a title in another encoding; 19 does not, and has no such option.
 _LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if av.__version__.startswith("18.") else {}
+_DURATION = re.compile(r"(?P<h>\d+):(?P<m>\d+):(?P<s>[\d.]+)")
 _TOO_BROKEN = 300  # packets in a row without one picture: this is not going to be a video any more
 
 
@@ -133,6 +135,36 @@ class Video:
         if self._container.duration is not None and not self.live:
             return self._container.duration / av.time_base
         return None
+
+    @property
+    def container_lists_all(self) -> bool:
+        """The container has an index of every frame (MP4 and MOV; their fragmented kind lists what was found so far)."""
+        return "mov" in self._container.format.name.split(",")
+
+    @property
+    def claimed_duration(self) -> float | None:
+        """Seconds that the video stream itself is said to have; None where only the whole file is, or nothing."""
+        if self.stream.duration is not None:
+            return float(self.stream.duration * self.time_base)
+        match = _DURATION.fullmatch(self.stream.metadata.get("DURATION", ""))  # Matroska
+        if match:
+            return int(match["h"]) * 3600 + int(match["m"]) * 60 + float(match["s"])
+        return self.duration if len(self._container.streams) == 1 and self._container.format.name != "mpegts" else None
+
+    @property
+    def times_are_guessed(self) -> bool:
+        """The container has times of decoding alone, and pictures are shown in another order (AVI with B-frames)."""
+        return self._container.format.name == "avi" and self.stream.codec_context.has_b_frames
+
+    def seek(self, ticks: int) -> None:
+        """Go to the keyframe at or before this time, as well as the container can; the decoder forgets what it has.
+
+        Raises MediaError where the container cannot.
+        """
+        try:
+            self._container.seek(ticks, stream=self.stream)
+        except FFmpegError as exc:
+            raise translated(exc, self.source.name) from exc
 
     def pictures(
         self, *, fps: float | None = None, on_packet: Callable[[float | None], None] | None = None

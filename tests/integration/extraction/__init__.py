@@ -1,0 +1,1 @@
+"""Extraction, on videos of every kind."""

@@ -1,0 +1,1 @@
+"""What extraction chooses and how it plans it."""
