@@ -28,13 +28,7 @@ class Attribute:
         is_hidden: bool = False,
     ) -> None:
         """Raises TypeError for what is of another type, InvalidInputError for text that UTF-8 cannot carry."""
-        if type(namespace) is not str or not namespace.isascii():
-            namespace = text(namespace)
-        if type(name) is not str or not name.isascii():
-            name = text(name)
-        if hint is not None:
-            hint = text(hint)
-        self._record = Record(namespace, name, contents_of(values), hint, is_persistent, is_hidden)
+        self._record = _record(namespace, name, values, hint, is_persistent, is_hidden)
 
     @staticmethod
     def persistent(
@@ -45,7 +39,7 @@ class Attribute:
         is_hidden: bool = False,
     ) -> "Attribute":
         """An attribute that is meant to leave the process with its frame. Raises as the constructor does."""
-        return Attribute(namespace, name, values, hint, True, is_hidden)
+        return attribute_of(_record(namespace, name, values, hint, True, is_hidden))
 
     @staticmethod
     def temporary(
@@ -56,7 +50,7 @@ class Attribute:
         is_hidden: bool = False,
     ) -> "Attribute":
         """An attribute that is meant to stay within the process. Raises as the constructor does."""
-        return Attribute(namespace, name, values, hint, False, is_hidden)
+        return attribute_of(_record(namespace, name, values, hint, False, is_hidden))
 
     @staticmethod
     def from_json(json: str) -> "Attribute":
@@ -154,3 +148,18 @@ def record_of(attribute: Attribute) -> Record:
     if type(attribute) is not Attribute:
         raise TypeError(f"an Attribute is needed, not {type(attribute).__name__}")
     return attribute._record
+
+
+def _record(
+    namespace: str,
+    name: str,
+    values: Iterable[AttributeValue],
+    hint: str | None,
+    is_persistent: bool,
+    is_hidden: bool,
+) -> Record:
+    if type(namespace) is not str or not namespace.isascii():
+        namespace = text(namespace)
+    if type(name) is not str or not name.isascii():
+        name = text(name)
+    return Record(namespace, name, contents_of(values), None if hint is None else text(hint), is_persistent, is_hidden)

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from threading import RLock
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from framedb.attributes.ttl import expires_at, milliseconds, wall_ms
 from framedb.errors import FrameDBError, StoreFullError, StoreUnavailableError
 
 _new = object.__new__
+_record_of = attrgetter("_record")
 
 logger = logging.getLogger(__name__)
 
@@ -70,15 +72,21 @@ class AttributeStore:
         attribute.
         """
         try:
-            records = [attribute._record for attribute in attributes]
+            records = list(map(_record_of, attributes))
         except AttributeError as exc:
             raise TypeError("only Attributes can be set") from exc
         self.set_records(records, ttl)
 
     def set_records(self, records: Sequence[Record], ttl: int | None = None) -> None:
         """As `set`, for records."""
-        if ttl is None and len(records) == 1 and self._journal is None and self._set_one(records):
-            return
+        if ttl is None and len(records) == 1 and self._journal is None:
+            # What programs do most, in a third of the time.
+            with self._lock:
+                if not self._is_closed and self._table.put_one(records[0]):
+                    self._sets += 1
+                    if self._subscribers.open:
+                        self._subscribers.publish("set", records)
+                    return
         ttl = None if ttl is None else milliseconds(ttl)
         deadline = None if ttl is None else self._clock() + ttl / 1000
         fresh: dict[Key, Entry] = {
@@ -94,7 +102,7 @@ class AttributeStore:
                 self._supersede(replaced)
             if deadline is not None:
                 self._expiry.add(deadline, fresh)
-            if self._subscribers:
+            if self._subscribers.open:
                 self._subscribers.publish("set", records, ttl)
 
     def get(self, ns: str, name: str) -> Attribute | None:
@@ -245,15 +253,6 @@ class AttributeStore:
         entry = self._entries.get(deadline[1])
         return type(entry) is tuple and entry[1] == deadline[0]
 
-    def _set_one(self, records: Sequence[Record]) -> bool:
-        with self._lock:
-            if self._is_closed or not self._table.put_one(records[0]):
-                return False
-            self._sets += 1
-            if self._subscribers:
-                self._subscribers.publish("set", records)
-            return True
-
     def _admit(self, fresh: dict[Key, Entry]) -> tuple[int, list[Expiring]]:
         """How many bytes more there will be, and which entries that expire are replaced."""
         self._check_open()
@@ -293,7 +292,7 @@ class AttributeStore:
         removed = self._table.remove(keys)
         self._expiry.forget(sum(type(entry) is not Record for entry in removed))
         self._deletes += len(removed)
-        if self._subscribers:
+        if self._subscribers.open:
             self._subscribers.publish("delete", records)
 
     def _drop(self, keys: Sequence[Key]) -> None:
