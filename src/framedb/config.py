@@ -88,6 +88,35 @@ class Settings(BaseSettings):
     frame_ttl: Annotated[float, Field(alias="FRAMEDB_FRAME_TTL", gt=0)] = 3600.0
     """Seconds a camera's frame is kept if nobody acknowledges it. An hour outlasts a restart of the workers."""
 
+    # Frames out of videos.
+    video_roots: Annotated[str, Field(alias="VIDEO_ROOTS")] = "videos:."
+    """Folders that videos may be taken from, with `:` between them; a relative path is tried against each in turn."""
+    video_hosts: Annotated[str | None, Field(alias="VIDEO_HOSTS")] = None
+    """Hosts that videos may be taken from, with commas between them; `*.example.com` is every name below it. None:
+    no host; whoever may submit a job could otherwise make this machine ask any other one."""
+    allow_private_hosts: Annotated[bool, Field(alias="ALLOW_PRIVATE_HOSTS")] = False
+    """Whether those hosts, and webhooks, may be this machine or one of a private network."""
+    frames_base_path: Annotated[Path | None, Field(alias="FRAMES_BASE_PATH")] = None
+    """The folder of extracted frames. None: `frames` in the data folder."""
+    database_path: Annotated[Path | None, Field(alias="DATABASE_PATH")] = None
+    """The registry's SQLite file. None: `db/metadata.db` in the data folder. Of no use beside TIDB_URL."""
+    max_concurrent_jobs: Annotated[int, Field(alias="MAX_CONCURRENT_JOBS", ge=1)] = 5
+    """Videos that are worked on at once, over all workers of the registry; others wait. Each gets its share of the workers."""
+    max_upload_bytes: Annotated[int, Field(alias="MAX_UPLOAD_BYTES", ge=1)] = 10 * 1024 * MiB
+    """Largest video that may be uploaded: some ten hours of 1080p."""
+
+    # Its cache.
+    cache_ttl: Annotated[float, Field(alias="CACHE_TTL", gt=0)] = 3600.0
+    """Seconds an answer is kept in the cache, unless what it tells of changes before."""
+    max_cache_size_mb: Annotated[int, Field(alias="MAX_CACHE_SIZE_MB", ge=1)] = 100
+    """Mebibytes of answers in the cache. Thousands of lists; the least used go first."""
+    redis_host: Annotated[str | None, Field(alias="REDIS_HOST")] = None
+    """The cache's Redis, where there is no REDIS_URL. None: the control Valkey."""
+    redis_port: Annotated[int, Field(alias="REDIS_PORT", ge=1, le=65535)] = 6379
+    """Its port."""
+    redis_db: Annotated[int, Field(alias="REDIS_DB", ge=0)] = 0
+    """Number of its database."""
+
     # Deadlines, in seconds.
     connect_timeout: Annotated[float, Field(alias="FRAMEDB_CONNECT_TIMEOUT", gt=0)] = 5.0
     """To open a connection to a server of ours. Longer than a TCP retransmission or two."""
@@ -97,6 +126,16 @@ class Settings(BaseSettings):
     """A taken frame whose worker is silent this long goes to another one. Holds are renewed three times as often."""
     max_deliveries: Annotated[int, Field(alias="FRAMEDB_MAX_DELIVERIES", ge=1)] = 5
     """A frame is tried this often before it is set aside."""
+
+    @property
+    def video_root_folders(self) -> list[Path]:
+        """`video_roots`, one by one."""
+        return [Path(root) for root in self.video_roots.split(":") if root]
+
+    @property
+    def video_host_names(self) -> list[str]:
+        """`video_hosts`, one by one."""
+        return [host.strip().lower() for host in (self.video_hosts or "").split(",") if host.strip()]
 
     @field_validator("token")
     @classmethod

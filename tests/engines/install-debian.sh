@@ -2,7 +2,7 @@
 # Installs the Debian packages the tests need, those that are missing. Starts nothing.
 set -euo pipefail
 packages=(
-  rabbitmq-server mariadb-server redis-server redis-tools ffmpeg curl
+  rabbitmq-server mariadb-server redis-server redis-tools ffmpeg curl chromium
   python3-gi gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 )

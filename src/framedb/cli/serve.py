@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from framedb.cli.output import failures
+from framedb.cli.serve_extractor import EXAMPLE as EXTRACTOR_EXAMPLE
+from framedb.cli.serve_extractor import extractor
 from framedb.cli.serve_kvs import EXAMPLE as KVS_EXAMPLE
 from framedb.cli.serve_kvs import kvs
 from framedb.cli.serve_objects import EXAMPLE as OBJECTS_EXAMPLE
@@ -53,6 +55,7 @@ def routing(
 
 app.command("objects", epilog=OBJECTS_EXAMPLE)(objects)
 app.command("kvs", epilog=KVS_EXAMPLE)(kvs)
+app.command("extractor", epilog=EXTRACTOR_EXAMPLE)(extractor)
 
 
 def _serve(

@@ -157,8 +157,11 @@ def _refused(response: urllib3.BaseHTTPResponse) -> FrameDBError:
 
 
 def _why(answer: dict[str, Any]) -> str:
-    """Why it failed, in the words of either published API."""
-    return str(answer["errorData"] if "errorData" in answer else answer["error"])
+    """Why it failed, in the words of any of the APIs."""
+    if isinstance(problems := answer.get("detail"), list):
+        return "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in problems)
+    name = next((name for name in ("errorData", "detail") if name in answer), "error")
+    return str(answer[name])
 
 
 def _kind(response: urllib3.BaseHTTPResponse) -> type[FrameDBError]:

@@ -1,5 +1,5 @@
 """Frames out of videos: which ones, and as jobs that survive their workers.
 
-Here: choosing the frames on screen at wanted times, and the jobs that extract them into the durable tier. Not here:
-decoding and encoding (`media`), or what a job looks like over HTTP (`server`).
+Here: choosing frames, planning them into segments, the jobs that workers share, where videos may come from. Not here:
+decoding and encoding (`media`), the files of frames (`stores.files`), or what a job looks like over HTTP (`server`).
 """

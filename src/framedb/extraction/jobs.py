@@ -1,23 +1,37 @@
-"""Extraction jobs: their rows are the truth, whoever works on them."""
+"""Extraction jobs, for those who submit them and look at them. Their rows are the truth, whoever works on them."""
 
+import builtins
+import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, exists, func, insert, or_, select, update
 from uuid_utils import uuid7
 
-from framedb.errors import NotFoundError
+from framedb.errors import FrameDBError, InvalidInputError, NotFoundError
+from framedb.extraction.selection import Selection
+from framedb.extraction.sources import VideoSource
 from framedb.frame import utc_now
 from framedb.redaction import redacted
 from framedb.registry import reading, write
-from framedb.registry.tables import jobs, segments
+from framedb.registry.engine import name_of
+from framedb.registry.tables import job_frames, job_videos, job_webhooks, jobs, segments
 from framedb.registry.types import DatabaseNow
+from framedb.stores.files import FrameFolder
 
-HOLD = 30.0
-"""Seconds a claimed segment stays with a worker that is silent."""
-MAX_ATTEMPTS = 5
-"""Times a segment is claimed before its job fails: a video that kills its worker must not kill them all, for ever."""
+logger = logging.getLogger(__name__)
+
+STATES = ("pending", "processing", "completed", "failed", "cancelled")
+"""What a job can be; the last one only until everything of it is gone."""
+PLANNING = -1
+"""The segment that is the making of the plan."""
+
+_GRACE = 3.0  # seconds for workers to let go of a cancelled job; those that do not are dead
+_LOOK = 0.05
+_SWEEP = 3600.0  # seconds between two looks for frames that nobody holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,67 +40,91 @@ class Job:
 
     job_id: str
     status: str
-    """pending, processing, completed, failed, cancelled."""
+    """One of STATES."""
     video_source: str
-    """Without credentials."""
-    interval: float
+    """As it was asked for, without credentials."""
+    selection: Selection
+    """Which frames."""
     total_frames: int | None
+    """None until the plan is made."""
     processed_frames: int
     created_at: datetime
+    """UTC."""
     updated_at: datetime
+    """UTC."""
     error_message: str | None
+    """Why it failed."""
+    warning: str | None
+    """What of the video could not be had."""
+    webhook: bool
+    """Whether somebody is told of its end."""
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more becomes of it."""
+        return self.status in ("completed", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A segment in one worker's hands."""
+class JobFrame:
+    """A frame that was extracted."""
 
     job_id: str
-    segment: int
-    token: int
-    """Grows with each claim: what an earlier claimant still reports is refused."""
-    url: str
-    """The video, credentials included."""
-    interval: float
+    index: int
+    """0, 1, ... by time."""
+    timestamp: float
+    """Seconds since the first frame of the video: the time that was asked for."""
+    pts_seconds: float | None
+    """Seconds, by the file's own clock."""
+    checksum: str
+    """SHA-256 of the JPEG, in hex: `FrameFolder.read` takes it."""
+    file_size: int
+    """Bytes."""
+    width: int
+    """Pixels, before any rotation."""
+    height: int
+    """Pixels, before any rotation."""
     created_at: datetime
+    """When it was extracted, UTC."""
+    path: str
+    """Of its file, in the folder of frames: `<job_id>/<t>.jpg`."""
 
 
 class Jobs:
-    """Submits, claims and completes extraction jobs."""
+    """Submits, shows and cancels jobs. Methods may raise StoreUnavailableError."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, frames: FrameFolder, *, remove_object: Callable[[str], object] = lambda key: None
+    ) -> None:
+        """`remove_object` is called with the key of an upload whose job goes."""
         self._engine = engine
+        self._frames = frames
+        self._remove_object = remove_object
+        self._next_sweep = 0.0
 
-    def submit(self, url: str, *, interval: float) -> str:
-        """A new job over a video; its id."""
+    def submit(self, source: VideoSource, selection: Selection, *, webhook: str | None = None) -> str:
+        """A new job over a video; its id. It is planned and worked on by workers: nothing is opened here."""
         job_id, now = str(uuid7()), utc_now()
 
         def store(connection: Connection) -> None:
             connection.execute(
                 insert(jobs).values(
                     job_id=job_id,
-                    video_source=redacted(url),
-                    interval=interval,
-                    options={},
+                    video_source=redacted(source.name),
+                    interval=selection.interval,
+                    options=selection.to_dict(),
                     status="pending",
                     processed_frames=0,
                     created_at=now,
                     updated_at=now,
                 )
             )
-            connection.execute(
-                insert(segments).values(
-                    job_id=job_id,
-                    segment=0,
-                    plan={"url": url, "interval": interval},
-                    status="pending",
-                    token=0,
-                    held_until=0,
-                    attempt=0,
-                    processed_frames=0,
-                    updated_at=now,
-                )
-            )
+            video = {"kind": source.kind, "place": source.place, "owned": source.owned}
+            connection.execute(insert(job_videos).values(job_id=job_id, **video))
+            connection.execute(insert(segments).values(**new_segment(job_id, PLANNING, {}, now)))
+            if webhook is not None:
+                told = {"url": webhook, "status": "waiting", "attempt": 0, "due_at": 0}
+                connection.execute(insert(job_webhooks).values(job_id=job_id, **told))
 
         write(self._engine, store)
         return job_id
@@ -94,94 +132,164 @@ class Jobs:
     def get(self, job_id: str) -> Job:
         """The job. Raises NotFoundError."""
         with reading(self._engine) as connection:
-            row = connection.execute(select(jobs).where(jobs.c.job_id == job_id)).one_or_none()
+            row = connection.execute(_JOB.where(jobs.c.job_id == _legal(job_id))).one_or_none()
         if row is None:
-            raise NotFoundError(f"there is no job {job_id}")
-        return Job(
-            row.job_id, row.status, row.video_source, row.interval, row.total_frames, row.processed_frames,
-            row.created_at, row.updated_at, row.error_message,
-        )  # fmt: skip
+            raise NotFoundError(f"there is no job {job_id[:80]}")
+        return _job(row)
 
-    def claim(self, holder: str) -> Claim | None:
-        """A segment nobody works on, oldest first; None when there is none. One tried too often fails its job."""
-
-        def take(connection: Connection) -> Claim | None:
-            free = segments.c.status.in_(("pending", "running")), segments.c.held_until <= DatabaseNow()
-            query = (
-                select(segments, jobs.c.created_at)
-                .join(jobs)
-                .where(*free)
-                .order_by(segments.c.job_id, segments.c.segment)
-            )
-            for row in connection.execute(query.limit(10)).all():
-                if row.attempt >= MAX_ATTEMPTS:
-                    _fail(connection, row.job_id, row.segment, f"given up after {row.attempt} attempts")
-                    continue
-                values: dict[str, Any] = {
-                    "status": "running",
-                    "holder": holder,
-                    "token": row.token + 1,
-                    "attempt": row.attempt + 1,
-                    "held_until": DatabaseNow() + round(HOLD * 1_000_000),
-                    "updated_at": utc_now(),
-                }
-                mine = segments.c.job_id == row.job_id, segments.c.segment == row.segment, segments.c.token == row.token
-                if connection.execute(update(segments).where(*mine).values(**values)).rowcount:
-                    connection.execute(update(jobs).where(jobs.c.job_id == row.job_id).values(status="processing"))
-                    plan = row.plan
-                    return Claim(row.job_id, row.segment, row.token + 1, plan["url"], plan["interval"], row.created_at)
-            return None
-
-        return write(self._engine, take)
-
-    def planned(self, claim: Claim, total_frames: int) -> bool:
-        """The job will have that many frames; False if the claim was lost."""
-        return self._update(claim, {}, {"total_frames": total_frames})
-
-    def progress(self, claim: Claim, processed_frames: int) -> bool:
-        """So many frames are done, and the claim is held on to; False if it was lost."""
-        held_until = DatabaseNow() + round(HOLD * 1_000_000)
-        done = {"processed_frames": processed_frames}
-        return self._update(claim, {**done, "held_until": held_until}, done)
-
-    def complete(self, claim: Claim, processed_frames: int) -> bool:
-        """All frames are in the durable tier; False if the claim was lost."""
-        done = {"processed_frames": processed_frames}
-        return self._update(
-            claim, {**done, "status": "succeeded"}, {**done, "total_frames": processed_frames, "status": "completed"}
-        )
-
-    def fail(self, claim: Claim, why: str) -> None:
-        """The video cannot be extracted; `why` is for a person."""
-        write(self._engine, lambda connection: _fail(connection, claim.job_id, claim.segment, redacted(why)))
-
-    def waiting(self) -> bool:
-        """Whether there is a segment nobody works on."""
-        free = segments.c.status.in_(("pending", "running")), segments.c.held_until <= DatabaseNow()
+    def list(self, *, status: str | None = None, after: str | None = None, limit: int = 50) -> builtins.list[Job]:
+        """Jobs, the newest first, from behind the job `after`. Raises InvalidInputError for a status there is not."""
+        query = _JOB.order_by(jobs.c.job_id.desc()).limit(_checked(limit))
+        if status is not None:
+            if status not in STATES:
+                raise InvalidInputError(f"{status[:40]!r} is no status of a job: give one of {', '.join(STATES)}")
+            query = query.where(jobs.c.status == status)
+        if after is not None:
+            query = query.where(jobs.c.job_id < _legal(after))  # ids sort by time
         with reading(self._engine) as connection:
-            return connection.execute(select(segments.c.job_id).where(*free).limit(1)).first() is not None
+            return [_job(row) for row in connection.execute(query)]
 
-    def _update(self, claim: Claim, segment: dict[str, Any], job: dict[str, Any]) -> bool:
-        now = utc_now()
+    def counts(self) -> dict[str, int]:
+        """How many jobs there are of each status."""
+        query = select(jobs.c.status, func.count()).group_by(jobs.c.status)
+        with reading(self._engine) as connection:
+            found = {str(status): int(count) for status, count in connection.execute(query)}
+        return {status: found.get(status, 0) for status in STATES}
 
-        def change(connection: Connection) -> bool:
-            mine = (
-                segments.c.job_id == claim.job_id,
-                segments.c.segment == claim.segment,
-                segments.c.token == claim.token,
+    def frames(self, job_id: str, *, after: int = -1, limit: int | None = None) -> builtins.list[JobFrame]:
+        """Frames of a job by time, from behind the index `after`; none for a job there is not."""
+        mine = job_frames.c.job_id == _legal(job_id), job_frames.c.index > after
+        query = select(job_frames).where(*mine).order_by(job_frames.c.index)
+        return self._found(query if limit is None else query.limit(_checked(limit)))
+
+    def frame(self, job_id: str, index: int) -> JobFrame:
+        """One frame of a job. Raises NotFoundError."""
+        mine = job_frames.c.job_id == _legal(job_id), job_frames.c.index == index
+        found = self._found(select(job_frames).where(*mine))
+        if not found:
+            raise NotFoundError(f"job {job_id[:80]} has no frame {index}, or not yet")
+        return found[0]
+
+    def recent(self, since: datetime, *, job_id: str | None = None, limit: int = 1000) -> builtins.list[JobFrame]:
+        """Frames that were extracted at that time or later, the newest first; of one job, or of all."""
+        query = select(job_frames).where(job_frames.c.created_at >= since)
+        if job_id is not None:
+            query = query.where(job_frames.c.job_id == _legal(job_id))
+        newest = job_frames.c.created_at.desc(), job_frames.c.job_id.desc(), job_frames.c.index.desc()
+        return self._found(query.order_by(*newest).limit(_checked(limit)))
+
+    def cancel(self, job_id: str) -> None:
+        """Stop the work and remove all there is of a job, in whatever state it is. Raises NotFoundError.
+
+        On return nobody works on it any more (workers look several times a second; one that is silent for three is dead, and
+        what it still sends is refused), and its rows, frames and upload are gone.
+        """
+        write(self._engine, lambda connection: _mark_cancelled(connection, _legal(job_id)))
+        deadline = time.monotonic() + _GRACE
+        while self._is_worked_on(job_id) and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+        self._remove(job_id)
+
+    def tidy(self) -> None:
+        """Remove what was left of jobs whose cancelling was cut short, and frames that belong to none."""
+        cancelled = select(jobs.c.job_id).where(jobs.c.status == "cancelled")
+        with reading(self._engine) as connection:
+            left = connection.execute(cancelled).scalars().all()
+        for job_id in left:
+            if not self._is_worked_on(job_id):
+                self._remove(job_id)
+        # Where two registries were given one folder by mistake, neither is to remove the other's frames.
+        if self._frames.is_of(name_of(self._engine)):
+            held = self._frames.jobs()  # before the rows: a job has its row first
+            with reading(self._engine) as connection:
+                known = set(connection.execute(select(jobs.c.job_id)).scalars())
+            for job_id in held:
+                if job_id not in known:
+                    self._frames.remove_job(job_id)
+        if time.monotonic() >= self._next_sweep:  # it looks at every file
+            self._next_sweep = time.monotonic() + _SWEEP
+            self._frames.sweep()
+
+    def exists(self, job_id: str) -> bool:
+        """Whether there is such a job, cancelled or not."""
+        with reading(self._engine) as connection:
+            return connection.scalar(select(jobs.c.job_id).where(jobs.c.job_id == _legal(job_id))) is not None
+
+    def _found(self, query: Any) -> builtins.list[JobFrame]:
+        with reading(self._engine) as connection:
+            return [_frame(row) for row in connection.execute(query)]
+
+    def _is_worked_on(self, job_id: str) -> bool:
+        held = segments.c.status == "running", segments.c.held_until > DatabaseNow()
+        with reading(self._engine) as connection:
+            return (
+                connection.execute(select(segments.c.segment).where(segments.c.job_id == job_id, *held)).first()
+                is not None
             )
-            if not connection.execute(update(segments).where(*mine).values(updated_at=now, **segment)).rowcount:
-                return False
-            connection.execute(update(jobs).where(jobs.c.job_id == claim.job_id).values(updated_at=now, **job))
-            return True
 
-        return write(self._engine, change)
+    def _remove(self, job_id: str) -> None:
+        """Files first: while there are rows, somebody can still come back for them."""
+        checksums = select(job_frames.c.checksum).where(job_frames.c.job_id == job_id).distinct()
+        upload = select(job_videos.c.place).where(job_videos.c.job_id == job_id, job_videos.c.owned)
+        with reading(self._engine) as connection:
+            contents = connection.execute(checksums).scalars().all()
+            key = connection.scalar(upload)
+        if key is not None:
+            try:
+                self._remove_object(key)
+            except FrameDBError as exc:  # the rest goes all the same
+                logger.warning("an uploaded video stays: %s", exc, extra={"job_id": job_id, "key": key})
+        self._frames.remove_job(job_id, contents)
+        write(self._engine, lambda connection: connection.execute(delete(jobs).where(jobs.c.job_id == job_id)))
+        logger.info("job removed", extra={"job_id": job_id, "frames": len(contents)})
 
 
-def _fail(connection: Connection, job_id: str, segment: int, why: str) -> None:
-    now = utc_now()
-    mine = segments.c.job_id == job_id, segments.c.segment == segment
-    connection.execute(update(segments).where(*mine).values(status="failed", error_message=why, updated_at=now))
-    connection.execute(
-        update(jobs).where(jobs.c.job_id == job_id).values(status="failed", error_message=why, updated_at=now)
-    )
+def new_segment(job_id: str, number: int, plan: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The row of a segment nobody has worked on."""
+    return {
+        "job_id": job_id,
+        "segment": number,
+        "plan": plan,
+        "status": "pending",
+        "token": 0,
+        "held_until": 0,
+        "attempt": 0,
+        "processed_frames": 0,
+        "updated_at": now,
+    }
+
+
+def _mark_cancelled(connection: Connection, job_id: str) -> None:
+    marked = update(jobs).where(jobs.c.job_id == job_id).values(status="cancelled", updated_at=utc_now())
+    if not connection.execute(marked).rowcount:
+        raise NotFoundError(f"there is no job {job_id[:80]}")
+    idle = or_(segments.c.status != "running", segments.c.held_until <= DatabaseNow())
+    connection.execute(delete(segments).where(segments.c.job_id == job_id, idle))
+
+
+_JOB = select(jobs, exists().where(job_webhooks.c.job_id == jobs.c.job_id).label("webhook"))
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(
+        row.job_id, row.status, row.video_source, Selection.from_dict(row.options), row.total_frames,
+        row.processed_frames, row.created_at, row.updated_at, row.error_message, row.warning, bool(row.webhook),
+    )  # fmt: skip
+
+
+def _frame(row: Row[Any]) -> JobFrame:
+    return JobFrame(
+        row.job_id, row._mapping["index"], row.timestamp, row.pts_seconds, row.checksum, row.file_size, row.width, row.height,
+        row.created_at, f"{row.job_id}/{row.name}",
+    )  # fmt: skip
+
+
+def _legal(job_id: str) -> str:
+    """The id, or one that no job has."""
+    return job_id if job_id.isascii() and len(job_id) <= 36 else "-"
+
+
+def _checked(limit: int) -> int:
+    if limit < 1:
+        raise InvalidInputError(f"a limit of {limit} is not possible: give at least 1")
+    return limit

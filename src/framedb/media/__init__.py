@@ -12,6 +12,7 @@ from framedb.media.orientation import oriented
 from framedb.media.picture import Picture
 from framedb.media.probe import MediaInfo, probe
 from framedb.media.sampler import Sampler
+from framedb.media.scaling import SheetLayout, contact_sheet, scaled
 from framedb.media.scenes import scene_changes
 from framedb.media.source import MediaSource, parse_url
 from framedb.media.video import Video, open_video
@@ -24,8 +25,10 @@ __all__ = [
     "Picture",
     "Run",
     "Sampler",
+    "SheetLayout",
     "Video",
     "VideoIndex",
+    "contact_sheet",
     "decode_image",
     "image_size",
     "open_video",
@@ -35,5 +38,6 @@ __all__ = [
     "probe",
     "read_index",
     "runs_of",
+    "scaled",
     "scene_changes",
 ]

@@ -14,3 +14,9 @@ def oriented(jpeg: bytes, rotation: int) -> bytes:
     tiff = b"MM\0*\0\0\0\x08" + b"\0\x01" + b"\x01\x12\0\x03\0\0\0\x01" + bytes((0, value, 0, 0)) + bytes(4)
     header = b"Exif\0\0" + tiff
     return _SOI + b"\xff\xe1" + (len(header) + 2).to_bytes(2, "big") + header + jpeg[2:]
+
+
+def rotation_of(jpeg: bytes) -> int:
+    """Degrees counterclockwise by which viewers turn a JPEG that `oriented` made; 0 for any other."""
+    head = jpeg[: len(oriented(_SOI, 90))]
+    return next((degrees for degrees in _ORIENTATION if head == oriented(_SOI, degrees)), 0)

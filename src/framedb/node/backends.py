@@ -20,6 +20,7 @@ from framedb.queueing.opening import open_queue, queue_options
 from framedb.queueing.tasks import TaskSender
 from framedb.registry import Leases
 from framedb.resp import Endpoint
+from framedb.stores.files import FrameFolder
 from framedb.tiering.durable import DurableTier
 from framedb.tiering.objects import Objects
 from framedb.tiering.tiers import Tiers
@@ -38,6 +39,7 @@ class Backends:
     leases: Leases
     cameras: Cameras
     jobs: Jobs
+    frames: FrameFolder
     tasks: TaskSender
     control: Endpoint
 
@@ -74,6 +76,7 @@ def open_backends(settings: Settings, data_dir: Path, *, registry: Engine | None
         mark_durable=lambda source: plane.placement.place(source, durable=True),
         remove_copies=objects.remove_copies,
     )
+    frames = FrameFolder((settings.frames_base_path or data_dir / "frames").resolve())
     return Backends(
         settings=settings,
         data_dir=data_dir,
@@ -89,7 +92,8 @@ def open_backends(settings: Settings, data_dir: Path, *, registry: Engine | None
         objects=objects,
         leases=Leases(plane.registry),
         cameras=Cameras(plane.registry),
-        jobs=Jobs(plane.registry),
+        jobs=Jobs(plane.registry, frames, remove_object=objects.delete),
+        frames=frames,
         tasks=TaskSender(tasks_url(settings, control)),
         control=control,
     )

@@ -140,11 +140,11 @@ def open_driver(settings: Settings, data_dir: Path) -> LocalDriver:
 
 
 def open_registry(settings: Settings, data_dir: Path) -> Engine:
-    """The registry, with the tables of this release: SQLite in the data folder, or on the server of TIDB_URL."""
+    """The registry, with the tables of this release: SQLite in the data folder, at DATABASE_PATH, or on TIDB_URL's server."""
     if settings.tidb_url is not None:
         engine = open_engine(settings.tidb_url.get_secret_value())
     else:
-        path = data_dir / "db" / "metadata.db"
+        path = settings.database_path or data_dir / "db" / "metadata.db"
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = open_engine(sqlite_url(path))
     upgrade(engine)

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 WORKER_MODULE = "framedb.worker.celery_worker"
 """The program of a node's own workers: cameras and jobs."""
+JOB_WORKER_MODULE = "framedb.worker.job_worker"
+"""The program that those start in turn, for jobs."""
 _WORKER_STOP = 15.0  # seconds a worker may take to finish what it has in hand
 _TIDY = 60.0  # seconds between two sweeps of the durable store
 
@@ -209,10 +211,9 @@ class Node:
 
     def _stop_leftover_workers(self) -> None:
         """Workers of a node that was killed on this folder stop by themselves; make sure of it before others start."""
+        programs = [[module, str(self.data_dir)] for module in (WORKER_MODULE, JOB_WORKER_MODULE)]
         leftovers = [
-            process
-            for process in psutil.process_iter(["cmdline"])
-            if (process.info["cmdline"] or [])[2:4] == [WORKER_MODULE, str(self.data_dir)]
+            process for process in psutil.process_iter(["cmdline"]) if (process.info["cmdline"] or [])[2:4] in programs
         ]
         _, alive = psutil.wait_procs(leftovers, timeout=3.0)
         for process in alive:
@@ -254,6 +255,7 @@ class Node:
                 if instance.state == READY:
                     self._sweep(instance.framedb_id)
             self.backends.objects.sweep()
+            self.backends.jobs.tidy()
             for cluster in plane.own_clusters_with_frames():
                 memory = plane.connections.memory(cluster)
                 for source in memory.sources():

@@ -230,27 +230,81 @@ jobs = Table(
     Column("processed_frames", Integer, nullable=False),
     # What was wrong, for a person.
     Column("error_message", Text),
+    # What of the video could not be had, for a person; the job went on without.
+    Column("warning", Text),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Index(None, "status", "created_at"),
+)
+
+job_videos = Table(
+    "job_videos",
+    metadata,
+    # A table apart: no list of jobs can show passwords by accident.
+    Column("job_id", name(36), ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    # file, url, object: how a worker reads it.
+    Column("kind", name(16), nullable=False),
+    # The path, the whole URL with user and password, or the key.
+    Column("place", Text, nullable=False),
+    # Uploaded for this job: the object goes with it.
+    Column("owned", Boolean, nullable=False),
+)
+
+job_webhooks = Table(
+    "job_webhooks",
+    metadata,
+    Column("job_id", name(36), ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    # Who is told of the end. It may hold a secret.
+    Column("url", Text, nullable=False),
+    # waiting (for the end), due, delivered, given-up.
+    Column("status", name(16), nullable=False),
+    # Times it was tried.
+    Column("attempt", Integer, nullable=False),
+    # When it is to be tried: microseconds UTC on the database's clock.
+    Column("due_at", BigInteger, nullable=False),
+    Index(None, "status", "due_at"),
+)
+
+job_frames = Table(
+    "job_frames",
+    metadata,
+    Column("job_id", name(36), ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    # 0, 1, ... by time.
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    # Seconds since the first frame of the video: the time that was asked for.
+    Column("timestamp", Double, nullable=False),
+    # Seconds, by the file's own clock; NULL where it has none.
+    Column("pts_seconds", Double),
+    # SHA-256 of the JPEG, in hex. Frames of one checksum share their bytes.
+    Column("checksum", name(64), nullable=False),
+    # Bytes.
+    Column("file_size", BigInteger, nullable=False),
+    # Pixels, before any rotation.
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    # Its file: `<job_id>/<name>`.
+    Column("name", name(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index(None, "checksum"),
+    Index(None, "created_at"),
 )
 
 segments = Table(
     "segments",
     metadata,
     Column("job_id", name(36), ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
-    # 0, 1, ... in order of time.
+    # 0, 1, ... in order of time; -1: making the plan.
     Column("segment", Integer, primary_key=True, autoincrement=False),
-    # What is to be extracted: the first frame's index in the job, and the frames' timestamps in ticks.
+    # The segment as `extraction.plan` writes it, and what the files of its frames are called.
     Column("plan", Document, nullable=False),
-    # pending, running, succeeded, failed.
+    # pending, running, succeeded. Segments of a job that has ended are removed.
     Column("status", name(16), nullable=False),
     # The worker that has it, and its claim's number, which grows with each: results of an earlier one are refused.
     Column("holder", name(192)),
     Column("token", BigInteger, nullable=False),
     # When another worker may claim it: microseconds UTC on the database's clock.
     Column("held_until", BigInteger, nullable=False),
-    # Times it was claimed.
+    # Times it was claimed since it last came forward.
     Column("attempt", Integer, nullable=False),
     # Frames done.
     Column("processed_frames", Integer, nullable=False),

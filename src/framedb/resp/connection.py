@@ -35,14 +35,17 @@ _LOCAL_SEND_BUFFER_BYTES = 212_992  # the most that Linux grants unless told oth
 _SIGNS_OF_DEMOTION = ("READONLY", "MASTERDOWN", "LOADING", "UNBLOCKED", "cannot be used with replica instances")
 
 
-def open_redis(endpoint: Endpoint, *, timeout: float = 5.0, verify: bool = True, pinned: bool = False) -> Redis:
+def open_redis(
+    endpoint: Endpoint, *, timeout: float = 5.0, verify: bool = True, pinned: bool = False, db: int = 0
+) -> Redis:
     """A client of one server: through its Unix socket where that is this very server's, else over TCP.
 
     `timeout` is in seconds, for connecting and for each reply. Nothing is retried underneath: whoever calls knows what
     may be repeated. `pinned`: each of its connections fails with a ConnectionError unless the process behind it is the
-    one that the endpoint's run_id names, and still a master.
+    one that the endpoint's run_id names, and still a master. `db`: frames live in database 0, a cache may live elsewhere.
     """
     options: dict[str, Any] = {"redis_connect_func": _pinned(endpoint.run_id)} if pinned and endpoint.run_id else {}
+    options["db"] = db
     if endpoint.uds and (not endpoint.port or not verify or _is_its_socket(endpoint, timeout)):
         return _client(_UnixConnection, endpoint, timeout, path=endpoint.uds, **options)
     return _client(_TCPConnection, endpoint, timeout, host=endpoint.host, port=endpoint.port, **options)

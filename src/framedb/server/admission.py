@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 from framedb.server.authorization import presented
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-CHALLENGE = 'Bearer, Basic realm="FrameDB", charset="UTF-8"'
-"""`WWW-Authenticate` of a 401: programs send the token as it is; a browser that opens a page asks for it as a password."""
+CHALLENGES = ("Bearer", 'Basic realm="FrameDB", charset="UTF-8"')
+"""`WWW-Authenticate` of a 401: programs send the token as it is; a browser that opens a page asks for it as a password.
+
+Each is a header of its own: Chromium takes several in one for a scheme that it does not know, and asks nobody.
+"""
 
 _REMEMBERED = 256  # they differ in spelling and port alone: more come only from who tries them out
 

@@ -3,13 +3,18 @@
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from framedb.node import Node
+from framedb.node import Backends, Node
+from framedb.queueing.tasks import RUN_JOBS
 from framedb.server.cameras import cameras_router
-from framedb.server.jobs import jobs_router
+from framedb.server.extractor.app import include_extraction
+from framedb.server.extractor.cache_opening import open_cache
+from framedb.server.extractor.parts import Extraction
+from framedb.server.frame_queue import frame_queue_router
 from framedb.server.objects import objects_router
 from framedb.server.service import new_service, secured
 from framedb.server.services import include_control_plane
 from framedb.server.sources import sources_router
+from framedb.server.ui import ui_router
 
 
 def create_app(node: Node, *, token: str | None, insecure: bool = False) -> FastAPI:
@@ -23,9 +28,11 @@ def create_app(node: Node, *, token: str | None, insecure: bool = False) -> Fast
     )
     backends = node.backends
     app.include_router(objects_router(backends.objects, backends.durable), dependencies=secured(token))
-    for router in (sources_router, cameras_router, jobs_router):
+    for router in (sources_router, frame_queue_router, cameras_router):
         app.include_router(router(backends), dependencies=secured(token))
     include_control_plane(app, backends.plane, token=token)
+    include_extraction(app, _extraction(backends), token=token)
+    app.include_router(ui_router(), dependencies=secured(token))
 
     @app.get("/readyz", tags=["health"])
     def readyz() -> JSONResponse:
@@ -36,3 +43,15 @@ def create_app(node: Node, *, token: str | None, insecure: bool = False) -> Fast
         return JSONResponse(body, status_code=200 if ready else 503)
 
     return app
+
+
+def _extraction(backends: Backends) -> Extraction:
+    return Extraction(
+        settings=backends.settings,
+        registry=backends.plane.registry,
+        jobs=backends.jobs,
+        frames=backends.frames,
+        objects=backends.objects,
+        cache=open_cache(backends.settings, backends.control),
+        wake=lambda: backends.tasks.send(RUN_JOBS),
+    )

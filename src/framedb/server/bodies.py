@@ -8,7 +8,10 @@ from framedb.server.replies import failure
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """Of a JSON body, which is held in memory whole. An object's metadata may have 1 MiB."""
-_STREAMED = "/v1/objects/"  # a frame's bytes go to disk as they come
+_STREAMED = (
+    ("PUT", "/v1/objects/"),
+    ("POST", "/video-job"),
+)  # what goes to disk as it comes; they have limits of their own
 _TOO_LARGE = f"the body is too large: send at most {MAX_BODY_BYTES} bytes"
 
 
@@ -20,7 +23,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or (scope["method"] == "PUT" and scope["path"].startswith(_STREAMED)):
+        if scope["type"] != "http" or _is_streamed(scope):
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")
@@ -38,3 +41,7 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+def _is_streamed(scope: Scope) -> bool:
+    return any(scope["method"] == method and scope["path"].startswith(path) for method, path in _STREAMED)

@@ -4,9 +4,25 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from framedb.server.envelopes import CLUSTERS, OWN, REGISTRY, ClusterFailure, Envelope, Failure, RegistryFailure
+from framedb.server.envelopes import (
+    CLUSTERS,
+    EXTRACTION,
+    OWN,
+    REGISTRY,
+    ClusterFailure,
+    Detail,
+    Envelope,
+    Failure,
+    Problems,
+    RegistryFailure,
+)
 
-_FAILURES: dict[Envelope, type[BaseModel]] = {CLUSTERS: ClusterFailure, REGISTRY: RegistryFailure, OWN: Failure}
+_FAILURES: dict[Envelope, type[BaseModel]] = {
+    CLUSTERS: ClusterFailure,
+    REGISTRY: RegistryFailure,
+    EXTRACTION: Detail,
+    OWN: Failure,
+}
 _ALWAYS = (401, 403, 500, 503)
 _WITH_INPUT = (400, 413)
 _MEANING = {
@@ -19,6 +35,7 @@ _MEANING = {
     500: "An unexpected failure: look for the request id in the log.",
     503: "A server does not answer, or did not start.",
     504: "A bounded wait ran out.",
+    507: "There is no room.",
 }
 
 
@@ -41,4 +58,9 @@ def answers(
 def failures(envelope: Envelope, *more: int, takes_input: bool = True) -> dict[int | str, dict[str, Any]]:
     """OpenAPI of the failures that every call of an API may answer with, and of these."""
     known = sorted({*_ALWAYS, *more, *(_WITH_INPUT if takes_input else ())})
-    return {each: {"model": _FAILURES[envelope], "description": _MEANING[each]} for each in known}
+    told: dict[int | str, dict[str, Any]] = {
+        each: {"model": _FAILURES[envelope], "description": _MEANING[each]} for each in known
+    }
+    if envelope.as_fastapi and takes_input:
+        told[422] = {"model": Problems, "description": "A field is missing, or cannot be used; nothing was done."}
+    return told

@@ -8,13 +8,14 @@ from uuid import uuid4
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from framedb.server.admission import CHALLENGE, Admission, Refusal
+from framedb.logs import request_id_of_context
+from framedb.server.admission import CHALLENGES, Admission, Refusal
 from framedb.server.replies import failure, unexpected
 
 access = logging.getLogger("framedb.access")
 
 # An orchestrator's probes carry no token, and these tell no secret.
-_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/health/ping"})
+_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/health", "/health/ping"})
 
 _UNFRAMED = (b"x-frame-options", b"DENY")  # no page may lay ours under its own, and have it clicked
 
@@ -47,6 +48,7 @@ class Guard:
             await send(message)
 
         refusal = None if scope["path"] in _OPEN_PATHS else self._refusal(scope)
+        within = request_id_of_context.set(request_id)
         try:
             if refusal is None:
                 await self._app(scope, receive, send_with_id)
@@ -57,6 +59,7 @@ class Guard:
                 raise  # half an answer is sent: only the connection's end can say that it is no whole one
             await unexpected(scope, exc)(scope, receive, send_with_id)
         finally:
+            request_id_of_context.reset(within)
             access.info(
                 "request",
                 extra={
@@ -73,8 +76,10 @@ class Guard:
 
 
 def _refused(scope: Scope, refusal: Refusal) -> JSONResponse:
-    headers = {"WWW-Authenticate": CHALLENGE} if refusal.status == 401 else None
-    return failure(scope, refusal.status, refusal.why, headers=headers)
+    answer = failure(scope, refusal.status, refusal.why)
+    for challenge in CHALLENGES if refusal.status == 401 else ():
+        answer.headers.append("WWW-Authenticate", challenge)
+    return answer
 
 
 def _no_text(scope: Scope) -> Refusal | None:

@@ -31,7 +31,7 @@ from framedb.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from framedb.server.envelopes import OWN, Envelope, envelope_of
+from framedb.server.envelopes import Envelope, envelope_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def add_replies(app: FastAPI, *, legacy_status: bool = False) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def failure(scope: Scope, status: int, why: str, *, headers: dict[str, str] | None = None) -> JSONResponse:
+def failure(scope: Scope, status: int, why: Any, *, headers: dict[str, str] | None = None) -> JSONResponse:
     """The answer to a request that failed."""
     body = envelope_of(scope["path"]).failure(why, request_id(scope))
     return JSONResponse(body, status_code=status, headers=headers)
@@ -101,6 +101,10 @@ async def _refused(request: Request, exc: Exception) -> JSONResponse:
 async def _invalid(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)
     envelope = envelope_of(request.scope["path"])
+    if envelope.as_fastapi:
+        # Not what was given: it may hold a password, or a NaN, which JSON cannot say.
+        problems = [{key: error[key] for key in ("type", "loc", "msg")} for error in exc.errors()]
+        return _handled(request, 422, problems, kind=InvalidInputError)
     return _handled(request, 400, "; ".join(_problems(exc.errors(), envelope)), kind=InvalidInputError)
 
 
@@ -121,8 +125,8 @@ async def _unexpected(request: Request, exc: Exception) -> JSONResponse:
     return unexpected(request.scope, exc)
 
 
-def _handled(request: Request, status: int, why: str, *, kind: type[Exception]) -> JSONResponse:
-    if request.app.state.legacy_status and envelope_of(request.scope["path"]) is not OWN:
+def _handled(request: Request, status: int, why: Any, *, kind: type[Exception]) -> JSONResponse:
+    if request.app.state.legacy_status and envelope_of(request.scope["path"]).published:
         status = 200
     return failure(request.scope, status, why, headers={ERROR_HEADER: kind.__name__})
 

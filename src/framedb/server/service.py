@@ -1,5 +1,6 @@
 """What every HTTP service of FrameDB has: who is let in, envelopes, metrics, health, and a page to try it on."""
 
+import threading
 from typing import Any, Literal
 
 from fastapi import APIRouter, FastAPI, Security
@@ -31,14 +32,16 @@ class Alive(BaseModel):
 def new_service(
     title: str, description: str, *, token: str | None, insecure: bool = False, legacy_status: bool = False
 ) -> FastAPI:
-    """An application with all that services share, to which routers are added. Its page `/docs` needs no network."""
-    app: FastAPI = FastAPIOffline(redoc_url=None, title=title, description=description, version=__version__)
+    """An application with all that services share, for routers to be added to. `/docs` and `/redoc` need no network."""
+    app: FastAPI = FastAPIOffline(title=title, description=description, version=__version__)
     add_replies(app, legacy_status=legacy_status)
     metrics = RequestMetrics()
     # The last one added is the outermost.
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, token=token, insecure=insecure)
     app.add_middleware(Measured, metrics=metrics)
+    app.state.metrics = metrics.registry  # for whoever has more to tell
+    app.state.stopping = threading.Event()  # set as the server begins to stop: answers without an end must find one
     app.include_router(_health_router())
     app.include_router(metrics_router(metrics), dependencies=secured(token))
     return app

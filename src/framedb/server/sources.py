@@ -3,16 +3,18 @@
 from collections import Counter
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from framedb.errors import InvalidInputError
 from framedb.frame import check_source, source_of
 from framedb.node import Backends
 from framedb.server.frames import frame_response
+from framedb.stores.base import FrameStore
 
 _PAGE = 1000
+Tolerance = Annotated[float | None, Query(ge=0, le=1e9, description="Seconds from the time; none: however far.")]
 
 
 def sources_router(node: Backends) -> APIRouter:
@@ -51,17 +53,18 @@ def sources_router(node: Backends) -> APIRouter:
         }
 
     @router.get("/sources/{source}/latest")
-    def latest(source: str) -> Response:
-        """The durable frame of the source that was captured last."""
-        return frame_response(node.durable.latest(source), f"source {source} has no durable frames")
+    def latest(source: str, memory: bool = False) -> Response:
+        """The durable frame of the source that was captured last; with `memory`, of those in memory too."""
+        store, what = _searched(node, source, memory=memory)
+        return frame_response(store.latest(source), f"source {source} has no {what}s")
 
     @router.get("/sources/{source}/nearest")
-    def nearest(source: str, at: datetime, tolerance: float | None = None) -> Response:
-        """The durable frame captured closest to `at`, within `tolerance` seconds."""
+    def nearest(source: str, at: datetime, tolerance: Tolerance = None, memory: bool = False) -> Response:
+        """The durable frame captured closest to `at`, within `tolerance` seconds; with `memory`, of those in memory too."""
         within = None if tolerance is None else timedelta(seconds=tolerance)
+        store, what = _searched(node, source, memory=memory)
         return frame_response(
-            node.durable.nearest(source, _aware(at), tolerance=within),
-            f"source {source} has no durable frame near {at}",
+            store.nearest(source, _aware(at), tolerance=within), f"source {source} has no {what} near {at}"
         )
 
     @router.get("/sources/{source}/range")
@@ -79,6 +82,15 @@ def sources_router(node: Backends) -> APIRouter:
         return {"keys": keys, "next": following}
 
     return router
+
+
+def _searched(node: Backends, source: str, *, memory: bool) -> tuple[FrameStore, str]:
+    """Where to look for a frame, and what is looked for."""
+    if not memory:
+        return node.durable, "durable frame"
+    check_source(source)
+    # Of a source that nobody knows nothing is in memory; to look there would place it.
+    return (node.tiers if node.plane.routing.mapping(source) else node.durable), "frame"
 
 
 def _aware(time: datetime) -> datetime:

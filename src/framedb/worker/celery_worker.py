@@ -7,10 +7,12 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,17 @@ from celery.platforms import SecurityWarning
 
 from framedb.capture.runner import CameraRunner
 from framedb.config import read_settings
-from framedb.errors import FrameDBError
-from framedb.extraction.extract import work_on
 from framedb.logs import log_as_json
-from framedb.node import Backends, open_backends
+from framedb.node import open_backends
 from framedb.node.backends import tasks_url
+from framedb.node.node import JOB_WORKER_MODULE
 from framedb.queueing.tasks import RUN_CAMERAS, RUN_JOBS, celery_app
 
 logger = logging.getLogger(__name__)
 
-_JOB_PERIOD = 2.0  # seconds between two looks for jobs nobody was told of
+_LOOK = 1.0  # seconds between two looks at whether the job worker lives
+_RESTART = 1.0  # seconds until a dead one is started again
+_JOB_STOP = 8.0  # seconds it may take to give back what it has in hand
 
 
 def main(data_dir: Path) -> None:
@@ -47,7 +50,7 @@ def main(data_dir: Path) -> None:
         backends.open_queue,
         holder=holder,
     )
-    jobs = JobRunner(backends, holder)
+    jobs = JobRunner(data_dir)
     app.steps["worker"].add(_step("CameraStep", cameras.run, cameras.wake))
     app.steps["worker"].add(_step("JobStep", jobs.run, jobs.wake))
     app.task(name=RUN_CAMERAS)(cameras.wake)
@@ -68,30 +71,50 @@ def main(data_dir: Path) -> None:
 
 
 class JobRunner:
-    """Works on extraction jobs, one segment at a time."""
+    """Keeps a process running that works on extraction jobs (see `job_worker`), and tells it of new ones."""
 
-    def __init__(self, backends: Backends, holder: str) -> None:
-        self._backends = backends
-        self._holder = holder
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
         self._wake = threading.Event()
+        self._told = threading.Event()
 
     def wake(self) -> None:
-        """Look for jobs now."""
+        """There are jobs."""
+        self._told.set()
         self._wake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Claim and work until `stop` is set."""
-        jobs = self._backends.jobs
+        """Until `stop` is set, which `wake` is called after."""
         while not stop.is_set():
-            try:
-                claim = jobs.claim(self._holder)
-                if claim is not None:
-                    work_on(claim, jobs, self._backends.durable)
-                    continue
-            except FrameDBError as exc:
-                logger.warning("could not look for jobs: %s", exc)
-            self._wake.wait(_JOB_PERIOD)
+            # Not a fork of this process, which has threads; nor would a crash of FFmpeg's then be its own.
+            with subprocess.Popen(
+                [sys.executable, "-m", JOB_WORKER_MODULE, str(self._data_dir)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            ) as process:
+                self._serve(process, stop)
+            if not stop.is_set():
+                logger.error("job worker died, starting another", extra={"returncode": process.returncode})
+                stop.wait(_RESTART)
+
+    def _serve(self, process: "subprocess.Popen[bytes]", stop: threading.Event) -> None:
+        assert process.stdin is not None
+        while not stop.is_set() and process.poll() is None:
+            if self._told.is_set():
+                self._told.clear()
+                with suppress(OSError):
+                    process.stdin.write(b"\n")
+                    process.stdin.flush()
+            self._wake.wait(_LOOK)
             self._wake.clear()
+        with suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(_JOB_STOP)
+        except subprocess.TimeoutExpired:
+            logger.warning("job worker did not stop in time, killing it", extra={"pid": process.pid})
+            process.kill()
 
 
 def _step(name: str, run: Callable[[threading.Event], None], wake: Callable[[], None]) -> type[bootsteps.StartStopStep]:

@@ -11,9 +11,9 @@ from sqlalchemy import Engine, insert, inspect, select, text
 
 from framedb.errors import StoreError
 from framedb.frame import from_microseconds
-from framedb.registry import open_engine, reading, upgrade, write
+from framedb.registry import open_engine, reading, upgrade, write, writing
 from framedb.registry.migrations.upgrade import HEAD, VERSION_TABLE
-from framedb.registry.tables import metadata, sources
+from framedb.registry.tables import job_videos, jobs, metadata, segments, sources
 
 
 def test_the_migrations_make_the_tables_the_code_uses(engine: Engine) -> None:
@@ -76,3 +76,39 @@ def test_many_processes_may_upgrade_at_once(database_url: str) -> None:
     engine = open_engine(database_url)
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, VERSION_TABLE}
     engine.dispose()
+
+
+def test_jobs_of_an_earlier_release_are_taken_over(empty_engine: Engine) -> None:
+    """What had not ended begins again; what had is still shown, and nobody works on it."""
+    upgrade(empty_engine)
+    now = {"created_at": 7, "updated_at": 7}
+    with writing(empty_engine) as connection:
+        for table in ("job_frames", "job_webhooks", "job_videos"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("ALTER TABLE jobs DROP COLUMN warning"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0002'"))
+        for job_id, status in (("a", "processing"), ("b", "completed")):
+            connection.execute(
+                text(
+                    "INSERT INTO jobs (job_id, video_source, `interval`, options, status, processed_frames, created_at, "
+                    "updated_at) VALUES (:job_id, 'clip.mp4', 2.5, '{}', :status, 3, :created_at, :updated_at)"
+                ),
+                {"job_id": job_id, "status": status, **now},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO segments (job_id, segment, plan, status, token, held_until, attempt, processed_frames, "
+                    "updated_at) VALUES (:job_id, 0, :plan, 'running', 4, 99, 5, 3, 7)"
+                ),
+                {"job_id": job_id, "plan": '{"url":"/videos/clip.mp4","interval":2.5}'},
+            )
+
+    upgrade(empty_engine)
+
+    with reading(empty_engine) as connection:
+        assert [(row.job_id, row.status, row.options) for row in connection.execute(select(jobs).order_by("job_id"))] == [
+            ("a", "pending", {"interval": 2.5}), ("b", "completed", {"interval": 2.5})
+        ]  # fmt: skip
+        begun = connection.execute(select(segments)).one()
+        assert (begun.job_id, begun.segment, begun.status, begun.plan, begun.attempt) == ("a", -1, "pending", {}, 0)
+        assert tuple(connection.execute(select(job_videos)).one()) == ("a", "file", "/videos/clip.mp4", False)

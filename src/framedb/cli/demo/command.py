@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,7 +76,7 @@ def demo(
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="framedb-demo-")))
         console.print(f"starting a node in {folder} ...", style="dim", markup=False)
-        url = stack.enter_context(running_node(folder))
+        url = stack.enter_context(running_node(folder, videos=played))
         db = stack.enter_context(connect(url))
         outcome = _run(db, url, folder, played, cameras=cameras, fps=fps, seconds=seconds)
         _print_outcome(outcome, folder if keep else None)
@@ -102,7 +103,7 @@ def _run(
             )["source"]
             for n in range(cameras)
         ]
-        job = db.node.json("POST", "/v1/jobs", body={"video_source": videos[0], "interval": 1.0})
+        job = db.node.json("POST", "/video-job", body={"video_source": videos[0], "interval": 1.0})
 
         def show(step: str) -> None:
             _raise_if_failed(db)
@@ -145,12 +146,18 @@ def _look_at_job(db: "FrameDB", job_id: str, outcome: Outcome) -> None:
     """Read every frame of the job back."""
     job = _job(db, job_id)
     outcome.job_error = job["error_message"]
-    keys = list(db.scan(f"{job['source']}:", source=job["source"]))
-    frames = [frame for frame in db.get_many(keys) if frame is not None and bytes(frame.view()[:2]) == b"\xff\xd8"]
-    outcome.extracted = len(frames)
-    outcome.extracted_bytes = sum(frame.nbytes for frame in frames)
-    if not outcome.job_error and (len(frames) != job["processed_frames"] or len(frames) != len(keys)):
-        outcome.job_error = f"{job['processed_frames']} frames were extracted, but {len(frames)} can be read"
+    told = db.node.json("GET", f"/frames/{job_id}")["frames"]
+    pictures = [_read(db, frame["url"]) for frame in told]
+    whole = [data for data, frame in zip(pictures, told, strict=True) if sha256(data).hexdigest() == frame["checksum"]]
+    outcome.extracted = len(whole)
+    outcome.extracted_bytes = sum(map(len, whole))
+    if not outcome.job_error and not len(whole) == len(told) == job["processed_frames"]:
+        outcome.job_error = f"{job['processed_frames']} frames were extracted, but {len(whole)} can be read"
+
+
+def _read(db: "FrameDB", path: str) -> bytes:
+    with db.node.request("GET", path) as answer:
+        return answer.data
 
 
 def _until(condition: Callable[[], Any], failure: str, show: Callable[[str], None], step: str) -> None:
@@ -177,7 +184,7 @@ def _raise_if_failed(db: "FrameDB") -> None:
 
 
 def _job(db: "FrameDB", job_id: str) -> dict[str, Any]:
-    job: dict[str, Any] = db.node.json("GET", f"/v1/jobs/{job_id}")
+    job: dict[str, Any] = db.node.json("GET", f"/job-status/{job_id}")
     return job
 
 

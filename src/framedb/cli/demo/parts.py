@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from framedb.clusters.server import free_port
 from framedb.errors import EngineError
@@ -100,8 +101,15 @@ class DemoWorker:
 
 
 @contextmanager
-def running_node(data_dir: Path) -> Iterator[str]:
-    """A node in its own process; its URL. Raises EngineError with what it said if it does not start."""
+def running_node(data_dir: Path, *, videos: Sequence[str]) -> Iterator[str]:
+    """A node in its own process, which may read these videos; its URL. Raises EngineError with what it said otherwise."""
+    folders = {str(Path(video).resolve().parent) for video in videos if "://" not in video}
+    hosts = {urlsplit(video).hostname or "" for video in videos if "://" in video}
+    allowed = {
+        "VIDEO_ROOTS": ":".join(sorted(folders)),
+        "VIDEO_HOSTS": ",".join(sorted(hosts)),
+        "ALLOW_PRIVATE_HOSTS": "1",
+    }
     log = data_dir / "node.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -121,6 +129,7 @@ def running_node(data_dir: Path) -> Iterator[str]:
             ],
             stdout=output,
             stderr=output,
+            env={**os.environ, **allowed},
         )
     try:
         yield _url_of(process, data_dir / "node.json", log)

@@ -12,7 +12,7 @@ VERSION_TABLE = "registry_version"
 """Where the database says which step it is at. Not Alembic's default name: other programs may share the database."""
 
 
-HEAD = "0002"
+HEAD = "0003"
 """The last step of this release."""
 
 

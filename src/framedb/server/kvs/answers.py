@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from framedb.errors import FrameDBError, InvalidInputError, StoreFullError, StoreUnavailableError
-from framedb.server.admission import CHALLENGE, Refusal
+from framedb.server.admission import CHALLENGES, Refusal
 
 if TYPE_CHECKING:
     from starlette.types import Send
@@ -55,7 +55,8 @@ def failed(status: int, why: str, *headers: tuple[bytes, bytes]) -> Answer:
 
 def refused(refusal: Refusal) -> Answer:
     """The answer to a request that is not let in."""
-    headers = ((b"www-authenticate", CHALLENGE.encode()),) if refusal.status == 401 else ()
+    # In one header: granian aborts the process when a WebSocket is refused with two of the same name.
+    headers = ((b"www-authenticate", ", ".join(CHALLENGES).encode()),) if refusal.status == 401 else ()
     return failed(refusal.status, refusal.why, *headers)
 
 

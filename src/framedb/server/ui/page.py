@@ -1,0 +1,79 @@
+"""`/`: the page, and what it is made of."""
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from fastapi import APIRouter, Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from framedb import __version__
+from framedb.errors import NotFoundError
+from framedb.server.conditions import entity_tag, is_unmodified
+from framedb.server.ui.assets import Asset, read_assets
+
+Part = Literal["jobs", "search", "cameras", "sources", "clusters"]
+"""A section of the page."""
+PARTS: tuple[Part, ...] = get_args(Part)
+"""Every section, in the order they stand in."""
+
+ASSETS = "/ui"
+"""Where the page's own files are."""
+
+# Nothing of the page comes from elsewhere or is written into it: what a name or an error message holds can run nowhere.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+_HEADERS = {
+    "Cache-Control": "private, no-cache",  # may be kept, and is asked for again with its ETag
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def ui_router(parts: Iterable[Part] = PARTS) -> APIRouter:
+    """The page with these sections, and its files. Each section needs the routes of that name beside it."""
+    page = Asset.of(_rendered(tuple(parts)).encode(), "text/html; charset=utf-8")
+    assets = read_assets()
+    router = APIRouter(include_in_schema=False)
+
+    @router.api_route("/", methods=["GET", "HEAD"])
+    def home(request: Request) -> Response:
+        """The web page."""
+        return _sent(request, page, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+    @router.api_route(f"{ASSETS}/{{name}}", methods=["GET", "HEAD"])
+    def asset(request: Request, name: str) -> Response:
+        """A style, script or picture of the page."""
+        if name not in assets:
+            raise NotFoundError(f"the page has no file {name!r}")
+        return _sent(request, assets[name], {})
+
+    return router
+
+
+def _rendered(parts: tuple[Part, ...]) -> str:
+    environment = Environment(
+        loader=PackageLoader("framedb.server.ui"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(parts=parts, version=__version__, assets=ASSETS)
+
+
+def _sent(request: Request, asset: Asset, headers: dict[str, str]) -> Response:
+    told = {**_HEADERS, **headers, "ETag": entity_tag(asset.version)}
+    if is_unmodified(request.headers, asset.version):
+        return Response(status_code=304, headers=told)
+    return Response(asset.data, headers=told, media_type=asset.media_type)

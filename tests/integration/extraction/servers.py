@@ -1,0 +1,77 @@
+"""Web servers for tests: of files in a folder with ranges and redirects, and of webhooks."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class WebServer:
+    """One that runs."""
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """By path."""
+    redirects: dict[str, str] = field(default_factory=dict)
+    """By path: where to."""
+    statuses: list[int] = field(default_factory=list)
+    """Of the answers to the next POSTs; then 200."""
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Paths and headers of what was asked."""
+    posted: list[Any] = field(default_factory=list)
+    """Documents that came."""
+
+
+@contextmanager
+def web_server() -> Iterator[WebServer]:
+    """A server on the loopback."""
+    served = WebServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            served.asked.append((self.path, dict(self.headers)))
+            if self.path in served.redirects:
+                self.send_response(302)
+                self.send_header("Location", served.redirects[self.path])
+                self.end_headers()
+                return
+            data = served.files.get(self.path)
+            if data is None:
+                self.send_error(404)
+                return
+            match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            begin, end = (int(match[1]), int(match[2] or len(data) - 1) + 1) if match else (0, len(data))
+            self.send_response(206 if match else 200)
+            self.send_header("Content-Length", str(end - begin))
+            if match:
+                self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
+            self.end_headers()
+            try:
+                self.wfile.write(data[begin:end])
+            except ConnectionError:
+                return
+
+        def do_POST(self) -> None:
+            served.asked.append((self.path, dict(self.headers)))
+            served.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(served.statuses.pop(0) if served.statuses else 200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield served
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
