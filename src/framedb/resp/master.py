@@ -35,9 +35,10 @@ class MasterClient:
     """
 
     def __init__(self, locate: Callable[[], ClusterConnection], *, timeout: float = 5.0, wait: float = 15.0) -> None:
-        """`timeout` is in seconds, for each reply of the server; `wait` bounds the search for a master."""
+        """`timeout` is in seconds, for each reply of the server; `wait` bounds the search for a master, 0 for one look."""
         self._locate = locate
-        self._timeout = min(timeout, wait)  # a server that hangs must not outlast the wait
+        # A server that hangs must not outlast the wait. One look has the whole time: a socket's 0 is not to wait at all.
+        self._timeout = min(timeout, wait) if wait else timeout
         self._wait = wait
         self._looking = threading.Lock()  # held by the one thread that looks for the master, and by nobody who has one
         self._lock = threading.Lock()  # guards what follows, for moments

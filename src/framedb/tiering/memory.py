@@ -201,7 +201,7 @@ class MemoryTier(FrameStore):
         return sum_of([*parts, *(self._left_counts(source, cluster) for cluster in others)])
 
     def _left_counts(self, source: str, cluster: str) -> SourceStats | None:
-        """What a cluster has counted that need not be there any more: asked on a connection of its own, without waiting."""
+        """What a cluster has counted that need not be there any more: asked once, on a connection of its own."""
         master = MasterClient(lambda: self._locator.connection(framedb_id=cluster), timeout=self._timeout, wait=0.0)
         try:
             with MemoryStore(master) as store:

@@ -48,6 +48,12 @@ def test_a_server_that_hangs_is_unavailable_after_a_bounded_wait_and_back_when_i
     assert master.run(read) == b"before"
 
 
+def test_a_client_that_looks_once_waits_for_the_reply_all_the_same(mortal_valkey: MortalValkey) -> None:
+    once = MasterClient.fixed(mortal_valkey.endpoint, timeout=10.0, wait=0.0)
+    assert once.run(lambda redis: redis.execute_command("BLPOP", "nothing", 0.2)) is None
+    once.close()
+
+
 def test_a_server_that_hangs_while_a_large_value_is_sent_is_unavailable_and_takes_it_later(
     mortal_valkey: MortalValkey, master: MasterClient
 ) -> None:
