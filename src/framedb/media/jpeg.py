@@ -6,9 +6,10 @@ from av import VideoFrame
 from av.codec import CodecContext
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from framedb.errors import MediaError
+from framedb.media.full_range import full_range
 
 _MAX_SIDE = 65500
 _TIME_BASE = Fraction(1, 25)  # of no meaning: a JPEG has no time
@@ -66,6 +67,8 @@ class JPEGEncoder:
     def _as_jpeg_stores_it(self, image: VideoFrame) -> VideoFrame:
         """Full range, BT.601, 4:2:0. Only what has to change does: a change of matrix costs twice a change of range."""
         matrix = _MATRICES.get(image.colorspace)
+        if matrix is None and image.format.name == "yuv420p" and image.color_range != ColorRange.JPEG:
+            return full_range(image)
         if matrix is None or image.format.is_rgb:
             return self._reformatter.reformat(image, format="yuvj420p", dst_color_range="JPEG", threads=1)
         return self._reformatter.reformat(
