@@ -29,7 +29,7 @@ from tests.engines import free_port
 
 TOKEN = "hunter2-hunter2"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-OPEN = {"/healthz", "/readyz", "/health/ping"}
+OPEN = {"/healthz", "/readyz", "/health", "/health/ping"}
 
 
 @pytest.fixture(scope="module")
