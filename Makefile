@@ -48,7 +48,7 @@ test: $(VENV)/dev debian
 soak: $(VENV)/dev debian
 	@FRAMEDB_SOAK=20 $(PYTEST) tests --timeout 1800 -m soak
 
-bench: $(VENV)/dev
+bench: $(VENV)/dev debian
 	@$(BIN)/python -m benchmarks
 
 lint: $(VENV)/dev

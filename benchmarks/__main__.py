@@ -17,7 +17,10 @@ from benchmarks.comparison import Figure
 from benchmarks.node import running_target
 from benchmarks.rounds import measure
 
-FILES = ("write_frame", "read_frame", "push_batch", "hand_over", "large_object", "kvs", "kvs_http")
+FILES = (
+    "write_frame", "read_frame", "push_batch", "hand_over", "large_object", "kvs", "kvs_http",
+    "extract", "decode", "cameras",
+)  # fmt: skip
 CHOICES = ("frame_queue", "jpeg")
 
 
@@ -47,6 +50,7 @@ def run(names: Sequence[str], *, rounds: int, as_json: bool) -> None:
         for name in names:
             with console.status(name):
                 file = importlib.import_module(f"benchmarks.{name}")
+                getattr(file, "prepare", lambda: None)()
                 most = getattr(file, "ROUNDS", rounds)
                 figures += measure(name, file.COMPARISONS, target, rounds=min(rounds, most), times=file.TIMES)
     if as_json:
@@ -80,6 +84,8 @@ def table(figures: list[Figure]) -> Table:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return ""
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
     return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-4 else f"{seconds * 1e6:.2f} us"
 
 

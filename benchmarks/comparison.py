@@ -1,6 +1,8 @@
 """What is measured, and what came of it: a row of the table each.
 
-A file of this folder names its programs in `SIDES`, and lists its rows as `COMPARISONS`. A row is one of three kinds:
+A file of this folder names its programs in `SIDES`, and lists its rows as `COMPARISONS`. `TIMES` is how often a side does its
+work in a round, `ROUNDS` the most rounds where each takes long, and `prepare()` makes what is to be there before the first one.
+A row is one of three kinds:
 
     Comparison("get a key", "the same of a dict", "ours", "theirs", at_least=0.5)   two sides that return seconds
     Absolute("get a key", "ours", "/s", at_least=1_500_000)     a rate: one side that returns seconds, of one get each

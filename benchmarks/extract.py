@@ -1,113 +1,108 @@
-"""Frames of a 1080p H.264 file into JPEGs, whole commands: `framedb extract` and the ffmpeg program.
+"""Frames of a 1080p H.264 file into JPEGs, whole commands: `framedb extract`, the ffmpeg program, and a loop with OpenCV.
 
-Run: python -m benchmarks.extract [ROUNDS]. No node is needed for it.
-
-The clip is three minutes with GOPs of 250 frames and B-frames, made once and kept in the folder for temporary files.
+The file has GOPs of 250 frames with B-frames. ffmpeg and OpenCV decode all of it, whatever is wanted of it. Where that is
+every frame, both sides make the same pictures: it is looked at once, before the first round (see `likeness`).
 """
 
 import resource
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 
-from benchmarks.comparison import Comparison, figure
+from benchmarks.clip import FPS, Clip
+from benchmarks.comparison import Comparison, Side
+from benchmarks.likeness import check_likeness
+from benchmarks.target import Target
 
-PART_SECONDS, PARTS = 20, 9
-SIZE = "1920x1080"
-SHORT_PARTS = 2  # every frame of these: they take long enough
-ROUNDS = 3
+CLIPS = {
+    "chosen": Clip("1920x1080", parts=18),
+    "all": Clip("1920x1080", parts=4),
+    "likeness": Clip("1920x1080"),  # as long as names like 9.96.jpg are in order
+}
 
+FEW = "extract 1 frame per 5 s of 3 minutes of 1080p H.264 (GOP 250)"
+FEWER = "extract 1 frame per 30 s of it"
+LOOP = "OpenCV, a read() loop and imwrite"  # takes longer than ffmpeg; what is wanted beside that is wanted here too
 COMPARISONS = [
-    Comparison(
-        "extract 1 frame per 5 s of 3 minutes of 1080p H.264", "ffmpeg, fps=1/5", "5-s", "ffmpeg-5-s", at_least=2.5
-    ),
-    Comparison("extract 1 frame per 30 s of it", "ffmpeg, fps=1/30", "30-s", "ffmpeg-30-s", at_least=8),
-    Comparison("processor time of that", "ffmpeg, fps=1/30", "30-s-cpu", "ffmpeg-30-s-cpu", at_least=10),
-    Comparison("extract every frame of 40 s of it", "ffmpeg, -q:v 3", "all", "ffmpeg-all", at_least=1.2),
+    Comparison(FEW, "ffmpeg, fps=1/5", "5-s", "ffmpeg-5-s", at_least=2.5),
+    Comparison(FEW, LOOP, "5-s", "opencv-5-s", at_least=2.5),
+    Comparison(FEWER, "ffmpeg, fps=1/30", "30-s", "ffmpeg-30-s", at_least=8),
+    Comparison(FEWER, LOOP, "30-s", "opencv-30-s", at_least=8),
+    Comparison(f"{FEWER}: processor time", "ffmpeg, fps=1/30", "30-s-cpu", "ffmpeg-30-s-cpu", at_least=10),
+    Comparison("extract every frame of 40 s of it", "ffmpeg, -q:v 3: JPEGs alike", "all", "ffmpeg-all", at_least=1.2),
 ]
+TIMES = 1
+ROUNDS = 3  # each takes a minute and a half
+
+Command = Callable[[Path, int | None, str], list[str]]
+"""Of a video, the seconds from one wanted frame to the next (None: every frame is), and the folder for the JPEGs."""
 
 
-def main() -> None:
-    """Print each comparison: the ratio, and the seconds of both sides."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    for parts in (PARTS, SHORT_PARTS):
-        clip(parts)
-    for row in COMPARISONS:
-        measured: dict[str, list[float]] = {side: [] for side in row.sides}
-        for _ in range(rounds):
-            for side in row.sides:
-                measured[side].append(SIDES[side]())
-        done = figure(row, measured)
-        print(
-            f"{row.work}, against {row.against}: {row.written(done.value)}, wanted {row.wanted} "
-            f"({done.ours:.2f} and {done.theirs:.2f} s)"
-        )
+def prepare() -> None:
+    """Make the clips, and see that every frame of one looks the same from both sides."""
+    for clip in CLIPS.values():
+        clip.path()
+    video = CLIPS["likeness"].path()
+    check_likeness(video, partial(ours, video, None), partial(ffmpeg, video, None))
 
 
-def clip(parts: int) -> Path:
-    """The video, of that many equal parts."""
-    made = Path(gettempdir()) / f"framedb-bench-{SIZE}-{PART_SECONDS}s-{parts}.mp4"
-    if made.exists():
-        return made
-    with TemporaryDirectory(dir=made.parent, prefix="framedb-bench-") as folder:
-        part, listed, whole = (Path(folder) / name for name in ("part.mp4", "list.txt", "whole.mp4"))
-        source = f"testsrc2=size={SIZE}:rate=25:duration={PART_SECONDS},noise=alls=6:allf=t"
-        encoding = ["-c:v", "libx264", "-preset", "superfast", "-crf", "28", "-g", "250", "-bf", "3"]
-        # x264 puts keyframes where a picture differs: not here, so that GOPs have the length they should.
-        _ffmpeg("-f", "lavfi", "-i", source, *encoding, "-sc_threshold", "0", "-pix_fmt", "yuv420p", str(part))
-        listed.write_text(f"file '{part}'\n" * parts)
-        _ffmpeg("-f", "concat", "-safe", "0", "-i", str(listed), "-c", "copy", str(whole))
-        shutil.move(whole, made)
-    return made
+def ours(video: Path, every: int | None, out: str) -> list[str]:
+    """`framedb extract`."""
+    chosen = ["--all"] if every is None else ["--every", f"{every}s"]
+    return [sys.executable, "-m", "framedb", "extract", str(video), *chosen, "--out", out]
 
 
-def ours(options: tuple[str, ...], parts: int, cpu: bool) -> float:
-    """`framedb extract` with these options."""
-    program = [sys.executable, "-m", "framedb", "extract", str(clip(parts)), *options, "--out", "{out}"]
-    return _measured(program, cpu=cpu)
+def ffmpeg(video: Path, every: int | None, out: str) -> list[str]:
+    """The ffmpeg program, with its filter `fps` where it is to choose."""
+    chosen = [] if every is None else ["-vf", f"fps=1/{every}"]
+    return ["ffmpeg", "-nostdin", "-v", "error", "-i", str(video), *chosen, "-q:v", "3", f"{out}/%05d.jpg"]
 
 
-def ffmpeg(options: tuple[str, ...], parts: int, cpu: bool) -> float:
-    """The ffmpeg program with these options."""
-    program = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(clip(parts)), *options, "-q:v", "3", "{out}/%d.jpg"]
-    return _measured(program, cpu=cpu)
+def opencv(video: Path, every: int | None, out: str) -> list[str]:
+    """The loop of `opencv_loop`."""
+    return [sys.executable, "-m", "benchmarks.opencv_loop", str(video), str(every or 1 / FPS), out]
 
 
-def _measured(command: list[str], *, cpu: bool) -> float:
-    """Seconds the command takes, on the clock or of the processors."""
-    with TemporaryDirectory(prefix="framedb-bench-") as out:
-        began, spent = time.perf_counter(), _processor()
-        subprocess.run([word.replace("{out}", out) for word in command], check=True, stdout=subprocess.DEVNULL)
-        elapsed, spent = time.perf_counter() - began, _processor() - spent
-        assert any(Path(out).iterdir())
-    return spent if cpu else elapsed
+def clock(command: Command, every: int | None, target: Target, times: int) -> list[float]:
+    """Seconds until the command has ended."""
+    return [_run(command, every, time.perf_counter) for _ in range(times)]
 
 
-def _processor() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def processor(command: Command, every: int | None, target: Target, times: int) -> list[float]:
+    """Seconds of processor time the command takes, of all cores together."""
+    return [_run(command, every, _processor_time_of_children) for _ in range(times)]
 
 
-def _ffmpeg(*arguments: str) -> None:
-    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments], check=True)
-
-
-SIDES: dict[str, Callable[[], float]] = {
-    "5-s": partial(ours, ("--every", "5"), PARTS, False),
-    "30-s": partial(ours, ("--every", "30"), PARTS, False),
-    "30-s-cpu": partial(ours, ("--every", "30"), PARTS, True),
-    "all": partial(ours, ("--all",), SHORT_PARTS, False),
-    "ffmpeg-5-s": partial(ffmpeg, ("-vf", "fps=1/5"), PARTS, False),
-    "ffmpeg-30-s": partial(ffmpeg, ("-vf", "fps=1/30"), PARTS, False),
-    "ffmpeg-30-s-cpu": partial(ffmpeg, ("-vf", "fps=1/30"), PARTS, True),
-    "ffmpeg-all": partial(ffmpeg, (), SHORT_PARTS, False),
+SIDES: dict[str, Side] = {
+    "5-s": partial(clock, ours, 5),
+    "30-s": partial(clock, ours, 30),
+    "30-s-cpu": partial(processor, ours, 30),
+    "all": partial(clock, ours, None),
+    "ffmpeg-5-s": partial(clock, ffmpeg, 5),
+    "ffmpeg-30-s": partial(clock, ffmpeg, 30),
+    "ffmpeg-30-s-cpu": partial(processor, ffmpeg, 30),
+    "ffmpeg-all": partial(clock, ffmpeg, None),
+    "opencv-5-s": partial(clock, opencv, 5),
+    "opencv-30-s": partial(clock, opencv, 30),
 }
 
 
-if __name__ == "__main__":
-    main()
+def _run(command: Command, every: int | None, now: Callable[[], float]) -> float:
+    clip = CLIPS["all" if every is None else "chosen"]
+    video = clip.path()
+    with TemporaryDirectory(prefix="framedb-bench-") as out:
+        began = now()
+        subprocess.run(command(video, every, out), check=True, stdout=subprocess.DEVNULL)
+        elapsed = now() - began
+        made, wanted = len(list(Path(out).iterdir())), clip.frames if every is None else clip.seconds / every
+    assert abs(made - wanted) <= 1, f"{made} frames instead of {wanted}"  # ffmpeg's filter rounds at the end
+    return elapsed
+
+
+def _processor_time_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

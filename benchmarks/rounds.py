@@ -26,6 +26,6 @@ def run_side(module: str, side: str, target: Target, times: int) -> list[float]:
     """What one side came to each time it did its work, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.side", module, side, str(times)]
     # The target holds a password, so it comes on standard input.
-    done = subprocess.run(command, input=target.to_json(), stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    done = subprocess.run(command, input=target.to_json(), stdout=subprocess.PIPE, text=True, timeout=300, check=True)
     numbers: list[float] = json.loads(done.stdout)
     return numbers

@@ -4,13 +4,36 @@ import importlib
 from collections.abc import Iterator
 
 import pytest
-from benchmarks import large_object
+from benchmarks import cameras, clip, decode, extract, large_object
 from benchmarks.__main__ import FILES
+from benchmarks.clip import FPS, Clip
 from benchmarks.comparison import Absolute, Comparison, Side, figure
+from benchmarks.likeness import Made
 from benchmarks.node import running_target
 from benchmarks.target import Target
 
+# Sides that differ from another one in a number or a clip alone, and take their time.
+ALIKE = {
+    ("extract", "5-s"), ("extract", "ffmpeg-5-s"), ("extract", "opencv-5-s"),
+    ("cameras", "short"), ("cameras", "long"), ("cameras", "opencv-short"), ("cameras", "opencv-long"),
+}  # fmt: skip
 SIDES = [(file, side) for file in FILES for side in importlib.import_module(f"benchmarks.{file}").SIDES]
+SIDES = [named for named in SIDES if named not in ALIKE]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Everything is done with little."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large_object, "OBJECT_MIB", 24)
+        patch.setattr(clip, "FOLDER", tmp_path_factory.mktemp("clips"))
+        video = Clip("320x180", parts=4)
+        patch.setattr(extract, "CLIPS", {"chosen": video, "all": Clip("320x180"), "likeness": Clip("320x180")})
+        patch.setattr(decode, "CLIP", video)
+        patch.setattr(cameras, "CLIPS", {"long-b": Clip("320x180", gop=FPS)})
+        patch.setattr(cameras, "WARM_UP", 1)
+        patch.setattr(cameras, "SECONDS", 0.5)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +44,22 @@ def target() -> Iterator[Target]:
 
 
 @pytest.mark.parametrize(("file", "side"), SIDES)
-def test_a_side_runs_as_often_as_it_is_told(
-    target: Target, file: str, side: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(large_object, "OBJECT_MIB", 24)
+def test_a_side_runs_as_often_as_it_is_told(target: Target, file: str, side: str) -> None:
     run: Side = importlib.import_module(f"benchmarks.{file}").SIDES[side]
     numbers = run(target, 2)
     assert len(numbers) == 2
     assert min(numbers) >= (0 if file == "large_object" else 1e-9)
+
+
+def test_both_sides_make_the_same_pictures_of_every_frame() -> None:
+    extract.prepare()
+
+
+def test_pictures_are_alike_if_neither_their_size_nor_their_quality_differs() -> None:
+    pictures = Made(size=100_000, psnr=47.7)
+    assert Made(size=101_000, psnr=47.65).is_like(pictures)
+    assert not Made(size=104_000, psnr=47.7).is_like(pictures)
+    assert not Made(size=100_000, psnr=46.4).is_like(pictures)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -1,4 +1,4 @@
-"""Real RTSP cameras: a GStreamer server that sends H.264, and can be stopped, frozen and started again."""
+"""Real RTSP cameras and recordings: a GStreamer server that sends H.264, and can be stopped, frozen and started again."""
 
 import signal
 import socket
@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,21 @@ _SERVER = Path(__file__).with_name("rtsp_server.py")
 class RTSPCamera:
     """A camera on a loopback port, which stays the same when it is started again."""
 
-    def __init__(self, *, width: int = 320, height: int = 240, fps: int = 25, gop: int = 25, b_frames: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 320,
+        height: int = 240,
+        fps: int = 25,
+        gop: int = 25,
+        b_frames: int = 0,
+        recording: Path | None = None,
+    ) -> None:
+        """With a `recording`, an MP4 of H.264, it sends that, from its beginning to everyone who comes."""
         self.port = free_port()
         self.url = f"rtsp://viewer:camera-password@127.0.0.1:{self.port}/camera"
         """With a password in it, as most have, though this camera does not ask for one."""
-        self._arguments = [str(each) for each in (self.port, width, height, fps, gop, b_frames)]
+        self._arguments = [str(each) for each in (self.port, width, height, fps, gop, b_frames, recording or "")]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -63,7 +74,7 @@ def start_rtsp_camera() -> Iterator[RTSPCameraFactory]:
     """Starts cameras: `start_rtsp_camera(fps=25, gop=25)`; switched off after the test."""
     cameras: list[RTSPCamera] = []
 
-    def start(**options: int) -> RTSPCamera:
+    def start(**options: Any) -> RTSPCamera:
         camera = RTSPCamera(**options)
         cameras.append(camera)
         camera.start()
