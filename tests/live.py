@@ -1,7 +1,6 @@
 """An application served on a free port of loopback, and plain HTTP to it."""
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from typing import Any
 import urllib3
 import uvicorn
 from starlette.types import ASGIApp
+
+from framedb.server.listening import bound
 
 
 class Live:
@@ -54,8 +55,8 @@ class Live:
 @contextmanager
 def live(app: ASGIApp, **headers: str) -> Iterator[Live]:
     """The application while the block runs. Headers are sent with every request."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="off")
+    with bound("127.0.0.1", 0) as listening:
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="on")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -5,18 +5,16 @@ The functions carry the names and argument order of Savant's, so that `from fram
 again after a stop.
 """
 
-import os
-import socket
 import sys
 import threading
 
 from framedb import kvs
-from framedb.config import Settings, read_settings
-from framedb.errors import ConflictError, InvalidSettingError, PortInUseError
-from framedb.loopback import is_loopback
+from framedb.config import read_settings
+from framedb.errors import ConflictError
 from framedb.server.kvs.app import KvsApp
 from framedb.server.kvs.running import KvsServer
 from framedb.server.kvs.shutdown import Shutdown
+from framedb.server.listening import address_of, bound, token_for
 
 __all__ = [
     "init_webserver",
@@ -53,13 +51,13 @@ def init_webserver(port: int, *, host: str = "127.0.0.1", insecure: bool = False
         settings = read_settings()
         app = KvsApp(
             kvs.store(),
-            token=_token_for(host, settings, insecure=insecure),
+            token=token_for(host, settings, insecure=insecure, option="insecure=True"),
             insecure=insecure,
             max_body_bytes=settings.kvs_max_body_bytes,
             status=_shutdown.status,
             more=[_shutdown.route()],
         )
-        server = KvsServer(app, _listening(host, port))
+        server = KvsServer(app, bound(host, port, other="another port"))
         server.start()
         _server = server
 
@@ -80,8 +78,7 @@ def webserver_url() -> str | None:
     server = _server
     if server is None:
         return None
-    host, port = server.address
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{address_of(*server.address)}"
 
 
 def set_status_running() -> None:
@@ -108,20 +105,3 @@ def set_shutdown_signal(signal: int) -> None:
     Raises InvalidInputError, a ValueError, for what is no signal.
     """
     _shutdown.set_signal(signal)
-
-
-def _token_for(host: str, settings: Settings, *, insecure: bool) -> str | None:
-    secret = settings.token
-    if secret is None and not is_loopback(host) and not insecure:
-        raise InvalidSettingError(
-            f"serving on {host} lets others in: set FRAMEDB_TOKEN, or say insecure=True if everyone may read and write"
-        )
-    return secret.get_secret_value() if secret else None
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as exc:
-        why = exc.strerror or os.strerror(exc.errno or 0)
-        raise PortInUseError(f"cannot listen on {host}:{port} ({why}): choose another port") from exc

@@ -1,18 +1,50 @@
 """Putting the commands together."""
 
+import sys
+from importlib import import_module
+
 import typer
 
 from framedb import __version__
-from framedb.cli import camera, capture, cluster, doctor, extract, frames, kvs, member, serve, up, work
-from framedb.cli.demo import command as demo
 
-app = typer.Typer(
-    name="framedb",
-    help="A frame store for video and AI pipelines.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_MODULES = {
+    "up": "up",
+    "serve": "serve",
+    "member": "member",
+    "demo": "demo.command",
+    "cluster": "cluster",
+    "camera": "camera",
+    "capture": "capture",
+    "extract": "extract",
+    "work": "work",
+    "put": "frames",
+    "get": "frames",
+    "ls": "frames",
+    "rm": "frames",
+    "kvs": "kvs",
+    "doctor": "doctor",
+}
+"""Where each command is: a function of its name and an example of it, or an `app` with commands of its own."""
+
+
+def program(*names: str) -> typer.Typer:
+    """The commands of these names, or all. No other's module is imported: half a second, for those that need a node's."""
+    app = typer.Typer(
+        name="framedb",
+        help="A frame store for video and AI pipelines.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in names or _MODULES:
+        module = import_module(f"framedb.cli.{_MODULES[name]}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            example = getattr(module, f"{name.upper()}_EXAMPLE", None) or module.EXAMPLE
+            app.command(name, epilog=example)(getattr(module, name))
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -21,30 +53,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     pass
 
 
-app.command("up", epilog=up.EXAMPLE)(up.up)
-app.add_typer(serve.app, name="serve")
-app.command("member", epilog=member.EXAMPLE)(member.member)
-app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
-app.add_typer(cluster.app, name="cluster")
-app.add_typer(camera.app, name="camera")
-app.command("capture", epilog=capture.EXAMPLE)(capture.capture)
-app.command("extract", epilog=extract.EXAMPLE)(extract.extract)
-app.command("work", epilog=work.EXAMPLE)(work.work)
-app.command("put", epilog=frames.PUT_EXAMPLE)(frames.put)
-app.command("get", epilog=frames.GET_EXAMPLE)(frames.get)
-app.command("ls", epilog=frames.LS_EXAMPLE)(frames.ls)
-app.command("rm", epilog=frames.RM_EXAMPLE)(frames.rm)
-app.add_typer(kvs.app, name="kvs")
-app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
-
-
 def main() -> None:
     """The `framedb` program."""
-    app()
+    program(*(word for word in sys.argv[1:2] if word in _MODULES))()

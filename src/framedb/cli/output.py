@@ -1,6 +1,5 @@
 """Printing: for people on a terminal, as JSON for programs; failures as one line."""
 
-import errno
 import json
 import logging
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
+from framedb.disk import is_full
 from framedb.errors import FrameDBError
 from framedb.redaction import RedactingFilter, redacted
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from framedb.client import FrameDB
     from framedb.client.http import NodeClient
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PIPED = None if sys.stdout.isatty() else 200  # a program that reads tables wants them unbroken
 # No emoji: `:camera:` may stand in a key.
 console = Console(emoji=False, highlight=False, soft_wrap=True, width=_PIPED)
@@ -55,7 +54,7 @@ def failures() -> Iterator[None]:
     except FrameDBError as exc:
         raise fail(str(exc)) from exc
     except OSError as exc:
-        if exc.errno not in _NO_ROOM:
+        if not is_full(exc):
             raise
         raise fail(f"{exc.filename or 'a file'} cannot be written: {exc.strerror}: make room, then try again") from exc
     except ModuleNotFoundError as exc:

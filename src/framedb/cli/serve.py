@@ -13,9 +13,10 @@ from framedb.cli.serve_kvs import EXAMPLE as KVS_EXAMPLE
 from framedb.cli.serve_kvs import kvs
 from framedb.cli.serve_objects import EXAMPLE as OBJECTS_EXAMPLE
 from framedb.cli.serve_objects import objects
-from framedb.cli.serving import GOES_ON, bound, greet, private_folder, serve, stopped_by_signals, token_for, url_of
+from framedb.cli.serving import GOES_ON, greet, private_folder, serve, stopped_by_signals, url_of
 from framedb.cli.tls import Cert, Key, certificate_for, told
 from framedb.loopback import is_loopback
+from framedb.server.listening import bound, token_for
 
 app = typer.Typer(help="One service alone.", no_args_is_help=True)
 

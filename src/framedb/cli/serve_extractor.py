@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framedb.cli.output import failures
-from framedb.cli.serving import bound, greet, private_folder, serve, stopped_by_signals, token_for, url_of
+from framedb.cli.serving import greet, private_folder, serve, stopped_by_signals, url_of
 from framedb.cli.tls import Cert, Key, certificate_for, told
 from framedb.loopback import is_loopback
+from framedb.server.listening import bound, token_for
 
 if TYPE_CHECKING:
     from framedb.node.extraction import ExtractionBackends

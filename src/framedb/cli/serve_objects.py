@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from framedb.cli.output import failures
-from framedb.cli.serving import GOES_ON, greet, grpc_url, private_folder, stopped_by_signals, token_for
+from framedb.cli.serving import GOES_ON, greet, grpc_url, private_folder, stopped_by_signals
 from framedb.cli.tls import Cert, Key, certificate_for, told
 from framedb.loopback import is_loopback
+from framedb.server.listening import token_for
 
 EXAMPLE = "Example: framedb serve objects --data-dir runtime --grpc-port 50051"
 

@@ -1,4 +1,4 @@
-"""Serving HTTP: a bound port before anything is started, no other machines without a token, an end in order."""
+"""Serving: who starts a service is told where it is, and it ends in order."""
 
 import os
 import resource
@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from framedb.cli.output import console
-from framedb.config import Settings
-from framedb.errors import InvalidSettingError, PortInUseError
 from framedb.loopback import is_loopback
+from framedb.server.listening import address_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -28,29 +27,10 @@ GOES_ON = "Ctrl-C; clusters go on running"
 _ORDERLY = (signal.SIGTERM, signal.SIGINT)
 
 
-def token_for(host: str, settings: Settings, *, insecure: bool) -> str | None:
-    """The token that requests must carry. Raises InvalidSettingError for an address beyond loopback without one."""
-    token = settings.token.get_secret_value() if settings.token else None
-    if not is_loopback(host) and token is None and not insecure:
-        raise InvalidSettingError(
-            f"serving on {host} lets others in: set FRAMEDB_TOKEN, or say --insecure if everyone may read and write"
-        )
-    return token
-
-
 def private_folder(data_dir: Path) -> None:
     """Make the data folder. It, and whatever this process and its children write from now on, is for their user alone."""
     os.umask(0o077)
     data_dir.mkdir(parents=True, exist_ok=True)
-
-
-def bound(host: str, port: int, *, option: str = "--port") -> socket.socket:
-    """A listening socket. Raises PortInUseError, which names the option to change, before anything was started."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as exc:
-        why = exc.strerror or os.strerror(exc.errno or 0)
-        raise PortInUseError(f"cannot listen on {host}:{port} ({why}): choose another with {option}") from exc
 
 
 def allow_many_connections() -> None:
@@ -118,7 +98,7 @@ def _address(host: str, port: int, certificate: "ServerCertificate | None") -> s
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     if certificate is not None:
         name = _named(name, certificate.names)
-    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+    return address_of(name, port)
 
 
 def _named(host: str, names: tuple[str, ...]) -> str:

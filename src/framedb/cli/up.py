@@ -8,9 +8,10 @@ import typer
 
 from framedb.cli.output import failures
 from framedb.cli.serve_kvs import served
-from framedb.cli.serving import bound, greet, grpc_url, private_folder, serve, stopped_by_signals, token_for, url_of
+from framedb.cli.serving import greet, grpc_url, private_folder, serve, stopped_by_signals, url_of
 from framedb.cli.tls import Cert, Key, certificate_for, told
 from framedb.loopback import is_loopback
+from framedb.server.listening import bound, token_for
 
 EXAMPLE = "Example: framedb up --data-dir runtime"
 
@@ -80,7 +81,7 @@ def _serve(
     certificate = certificate_for(*tls, settings)
     with (
         bound(host, ports.http) as listening,
-        bound(host, ports.kvs, option="--kvs-port") as kvs_listening,
+        bound(host, ports.kvs, other="another with --kvs-port") as kvs_listening,
         ExitStack() as opened,
     ):
         from framedb.logs import log_as_json

@@ -1,6 +1,5 @@
 """The client's durable tier keeps the contract of every store over the routes of objects."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from framedb.client.http import NodeClient
 from framedb.client.objects import HTTPStore
 from framedb.placement.instances import PersistentInstances
 from framedb.routing import SQLLocator
+from framedb.server.listening import bound
 from framedb.server.objects import objects_router
 from framedb.server.service import new_service
 from framedb.server.sources import sources_router
@@ -42,7 +42,7 @@ class TestHTTPStoreOverObjects(FrameStoreContract):
         app = new_service("objects", "", token=None)
         app.include_router(objects_router(objects, durable))
         app.include_router(sources_router(backends))  # type: ignore[arg-type]
-        with socket.create_server(("127.0.0.1", 0)) as listening:
+        with bound("127.0.0.1", 0) as listening:
             config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

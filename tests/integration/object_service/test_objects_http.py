@@ -20,6 +20,7 @@ from framedb.frame import Frame
 from framedb.placement.instances import PersistentInstances
 from framedb.resp import Redis
 from framedb.routing import SQLLocator
+from framedb.server.listening import bound
 from framedb.server.objects import objects_router
 from framedb.server.service import new_service
 from framedb.stores.description import DESCRIPTION_HEADER
@@ -43,7 +44,7 @@ def served(flow: tuple[Objects, PersistentInstances, SQLLocator]) -> Iterator[st
     )
     app = new_service("objects", "", token=None)
     app.include_router(objects_router(objects, durable))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with bound("127.0.0.1", 0) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

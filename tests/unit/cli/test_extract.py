@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from framedb.cli.main import app
+from framedb.cli.main import program
 from tests.unit.media.clips import write_clip, write_sound
 
 
@@ -47,7 +47,7 @@ def names(folder: Path) -> list[str]:
 def test_the_frames_that_were_asked_for_are_written_and_named_for_their_times(
     options: list[str], expected: list[str] | None, clip: Path, tmp_path: Path
 ) -> None:
-    result = CliRunner().invoke(app, ["extract", str(clip), *options, "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(program(), ["extract", str(clip), *options, "--out", str(tmp_path / "out")])
     if expected is None:
         assert result.exit_code == 1
         assert not (tmp_path / "out").exists()
@@ -57,7 +57,7 @@ def test_the_frames_that_were_asked_for_are_written_and_named_for_their_times(
 
 
 def test_programs_read_what_was_extracted_as_json(clip: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["extract", str(clip), "--every", "2", "--out", str(tmp_path), "--json"])
+    result = CliRunner().invoke(program(), ["extract", str(clip), "--every", "2", "--out", str(tmp_path), "--json"])
     document = json.loads(result.stdout)
     assert (document["total"], document["lost"]) == (5, None)
     assert [frame["timestamp"] for frame in document["frames"]] == [0, 2, 4, 6, 8]
@@ -78,7 +78,7 @@ def test_programs_read_what_was_extracted_as_json(clip: Path, tmp_path: Path) ->
     ],
 )
 def test_what_cannot_be_meant_is_one_clear_line(options: list[str], reason: str, clip: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["extract", str(clip), *options, "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(program(), ["extract", str(clip), *options, "--out", str(tmp_path / "out")])
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert len(result.stderr.splitlines()) == 1
@@ -90,7 +90,7 @@ def test_what_is_no_video_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     write_sound(tmp_path / "sound.mp4")
     for name in ("text.mp4", "empty.mp4", "sound.mp4", "missing.mp4", "."):
-        result = CliRunner().invoke(app, ["extract", str(tmp_path / name), "--out", str(tmp_path / "out")])
+        result = CliRunner().invoke(program(), ["extract", str(tmp_path / name), "--out", str(tmp_path / "out")])
         assert result.exit_code == 1
         assert result.stderr.startswith("error: ")
         assert len(result.stderr.splitlines()) == 1
@@ -101,7 +101,7 @@ def test_a_cut_off_video_gives_what_is_left_and_a_warning(clip: Path, tmp_path: 
     whole = write_clip(tmp_path / "whole.mkv", seconds=8)
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    result = CliRunner().invoke(app, ["extract", str(cut), "--every", "1", "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(program(), ["extract", str(cut), "--every", "1", "--out", str(tmp_path / "out")])
     assert result.exit_code == 0
     assert "cut off" in result.stderr
     assert 2 <= len(names(tmp_path / "out")) <= 6
@@ -109,6 +109,6 @@ def test_a_cut_off_video_gives_what_is_left_and_a_warning(clip: Path, tmp_path: 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    result = CliRunner().invoke(app, ["extract", str(clip), "--out", str(tmp_path / "file")])
+    result = CliRunner().invoke(program(), ["extract", str(clip), "--out", str(tmp_path / "file")])
     assert result.exit_code == 1
     assert "choose another --out" in result.stderr

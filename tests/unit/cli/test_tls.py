@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from framedb.cli import serving
-from framedb.cli.main import app
+from framedb.cli.main import program
 from framedb.cli.tls import certificate_for, told
 from framedb.config import Settings, read_settings
 from framedb.errors import InvalidSettingError
+from framedb.server.listening import bound
 from tests.certificates import Authority, Shown
 
 NOW = datetime.now(UTC)
@@ -168,7 +169,7 @@ def test_the_address_that_is_told_has_a_name_of_the_certificate(
     shown = authority.issue(*names)
     certificate = certificate_for(shown.cert, shown.key, settings)
     assert serving.grpc_url(host, 50051, certificate) == f"grpcs://{reached}:50051"
-    with serving.bound("127.0.0.1", 0) as listening:
+    with bound("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         assert serving.url_of(host, listening, certificate) == f"https://{reached}:{port}"
 
@@ -186,7 +187,7 @@ def test_nothing_is_started_with_a_certificate_that_cannot_be_used(
 ) -> None:
     folder = tmp_path / "runtime"
     options = ["--data-dir", str(folder), "--tls-cert", str(tmp_path / "none.pem"), "--tls-key", "none.pem"]
-    done = CliRunner().invoke(app, [*command.split(), *options])
+    done = CliRunner().invoke(program(), [*command.split(), *options])
     assert done.exit_code == 1
     assert done.output == f"error: cannot read the certificate {tmp_path / 'none.pem'}: No such file or directory\n"
     assert not folder.exists()

@@ -10,7 +10,7 @@ import typer
 from pydantic import SecretStr
 
 from framedb import errors
-from framedb.cli.main import app
+from framedb.cli.main import program
 from framedb.config import Settings
 from tests.documents import PAGES, ROOT, anchors, links, sections
 
@@ -28,7 +28,7 @@ def commands() -> dict[str, Any]:
         else:
             found[name] = command
 
-    walk("framedb", typer.main.get_command(app))
+    walk("framedb", typer.main.get_command(program()))
     return found
 
 

@@ -1,7 +1,6 @@
 """`ObjectServer`: the service on a port, with health and reflection beside it."""
 
 import logging
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -18,6 +17,7 @@ from framedb.server.grpc.in_band import LARGEST_UNARY_BYTES
 from framedb.server.grpc.interceptors import CallInterceptor, TokenInterceptor
 from framedb.server.grpc.limits import Patience, Slots
 from framedb.server.grpc.object_service import ObjectService
+from framedb.server.listening import address_of, bound
 from framedb.tiering.objects import Objects
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ _WAITS = 24  # calls that wait for an item of a stream. The other threads are fo
 _MAX_CALLS = 2 * _THREADS  # beyond these a call is refused at once
 _PATIENCE = 60.0  # seconds a peer may do nothing in the middle of a transfer
 _GRACE = 5.0  # seconds that calls under way may take to finish when the server stops
+_OTHER_PORT = "another with --grpc-port"
 
 _OPTIONS = (
     ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a partner
@@ -94,7 +95,7 @@ class ObjectServer:
         except BaseException:
             self._close()
             raise
-        self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        self.address = address_of(host, self.port)
         """Where it is reached."""
 
     def start(self) -> Self:
@@ -134,28 +135,18 @@ class ObjectServer:
         self.stop()
 
     def _bind(self, host: str, port: int, tls: tuple[bytes, bytes] | None) -> int:
-        _check_free(host, port)
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        bound(host, port, other=_OTHER_PORT).close()  # gRPC tells nothing but that it failed, and not the reason
+        address = address_of(host, port)
         try:
             if tls is None:
                 return self._server.add_insecure_port(address)
             chain, key = tls
             return self._server.add_secure_port(address, grpc.ssl_server_credentials([(key, chain)]))
         except RuntimeError as exc:
-            raise PortInUseError(f"cannot listen on {address}: choose another with --grpc-port") from exc
+            raise PortInUseError(f"cannot listen on {address}: choose {_OTHER_PORT}") from exc
 
     def _close(self) -> None:
         self._server.stop(None).wait()
         self._patience.close()
         self._threads.shutdown(wait=True)
         self._health_threads.shutdown(wait=True)
-
-
-def _check_free(host: str, port: int) -> None:
-    """The library tells nothing but that it failed. Raises PortInUseError with the system's reason."""
-    try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except OSError as exc:
-        raise PortInUseError(
-            f"cannot listen on {host}:{port} ({exc.strerror}): choose another with --grpc-port"
-        ) from exc
