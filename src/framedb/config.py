@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from framedb.bounds import KVS_MAX_BODY_BYTES, KVS_MAX_BYTES, KVS_MAX_ENTRIES
 from framedb.errors import InvalidSettingError
 
 MiB = 1024 * 1024
@@ -79,12 +80,12 @@ class Settings(BaseSettings):
     """What a full frame queue does. Live video is worth most when fresh."""
     cache_bytes: Annotated[int, Field(alias="FRAMEDB_CACHE_BYTES", ge=0)] = 0
     """What a client keeps of the durable objects it has read. 0, nothing: memory is the program's own to give away."""
-    kvs_max_entries: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_ENTRIES", ge=1)] = 1_000_000
-    """Attributes the key-value store may hold: far more than pipelines share, and searched through in a second."""
-    kvs_max_bytes: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_BYTES", ge=1)] = 512 * MiB
-    """About the memory they may take. Half of what the frames have."""
-    kvs_max_body_bytes: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_BODY_BYTES", ge=1)] = 16 * MiB
-    """Largest body of a request to the key-value store. Room for thousands of attributes, or for a picture."""
+    kvs_max_entries: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_ENTRIES", ge=1)] = KVS_MAX_ENTRIES
+    """Attributes the key-value store may hold, a million: far more than pipelines share, and searched through in a second."""
+    kvs_max_bytes: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_BYTES", ge=1)] = KVS_MAX_BYTES
+    """About the memory they may take. 512 MiB, half of what the frames have."""
+    kvs_max_body_bytes: Annotated[int, Field(alias="FRAMEDB_KVS_MAX_BODY_BYTES", ge=1)] = KVS_MAX_BODY_BYTES
+    """Largest body of a request to the key-value store. 16 MiB: 30,000 attributes of a number each, or some pictures."""
     frame_ttl: Annotated[float, Field(alias="FRAMEDB_FRAME_TTL", gt=0)] = 3600.0
     """Seconds a camera's frame is kept if nobody acknowledges it. An hour outlasts a restart of the workers."""
 

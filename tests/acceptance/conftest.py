@@ -128,6 +128,24 @@ def node_on(folder: Path, *options: str, **environment: str) -> Iterator[UpNode]
                 process.kill()
 
 
+@contextmanager
+def object_service(node: UpNode) -> Iterator[str]:
+    """`framedb serve objects` in another process on the node's data; where it answers."""
+    port = free_port()
+    log = node.folder / "objects.log"
+    with log.open("wb") as output:
+        service = subprocess.Popen(
+            [*FRAMEDB, "serve", "objects", "--data-dir", str(node.data_dir), "--grpc-port", str(port)],
+            stdout=output, stderr=output, env=node.environment, cwd=node.folder,
+        )  # fmt: skip
+    try:
+        until(lambda: "is up" in log.read_text(), "the object service to answer", seconds=60)
+        yield f"127.0.0.1:{port}"
+    finally:
+        service.terminate()
+        service.wait(30)
+
+
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpNode]:
     """One node for tests that do it no harm."""

@@ -17,9 +17,8 @@ import urllib3
 
 from framedb.config import MiB
 from framedb.resp import close_redis, open_redis, parse_redis_url
-from tests.acceptance.conftest import FRAMEDB, UpNode, node_on, until
+from tests.acceptance.conftest import UpNode, node_on, object_service, until
 from tests.acceptance.upload_program import block
-from tests.engines import free_port
 from tests.integration.object_service.peak import Peak
 
 EARLIER = b"the earlier one"
@@ -149,19 +148,8 @@ def test_a_large_object_goes_in_and_out_over_http_in_little_memory(
 @pytest.fixture(scope="module")
 def second(up: UpNode) -> Iterator[str]:
     """The object service of another process on the same data."""
-    port = free_port()
-    log = up.folder / "objects.log"
-    with log.open("wb") as output:
-        service = subprocess.Popen(
-            [*FRAMEDB, "serve", "objects", "--data-dir", str(up.data_dir), "--grpc-port", str(port)],
-            stdout=output, stderr=output, env=up.environment, cwd=up.folder,
-        )  # fmt: skip
-    try:
-        until(lambda: "is up" in log.read_text(), "the object service to answer", seconds=60)
-        yield f"127.0.0.1:{port}"
-    finally:
-        service.terminate()
-        service.wait(30)
+    with object_service(up) as address:
+        yield address
 
 
 def test_writers_of_one_key_in_two_processes_leave_one_whole_object_in_one_place(

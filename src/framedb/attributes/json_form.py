@@ -6,30 +6,10 @@ from contextlib import contextmanager
 from math import isfinite, nan
 from typing import Any
 
+from framedb.attributes import kinds
 from framedb.attributes.boxes import BoxContent
 from framedb.attributes.geometry import IntersectionContent, IntersectionKind, PointContent
-from framedb.attributes.kinds import (
-    BBOX,
-    BBOXES,
-    BOOLEAN,
-    BOOLEANS,
-    BYTES,
-    FLOAT,
-    FLOATS,
-    INTEGER,
-    INTEGERS,
-    INTERSECTION,
-    NONE,
-    POINT,
-    POINTS,
-    POLYGON,
-    POLYGONS,
-    STRING,
-    STRINGS,
-    TEMPORARY,
-    Value,
-    value,
-)
+from framedb.attributes.kinds import Value, value
 from framedb.attributes.polygons import PolygonContent, polygon_content
 from framedb.attributes.record import Record
 from framedb.attributes.scalars import float32, float64, int64, optional_text, text, uint64
@@ -95,7 +75,7 @@ def _dumps(form: object) -> str:
 def _value_form(content: Value) -> dict[str, object]:
     kind, data, confidence, _ = content
     name, make_form = _WRITE[kind]
-    form = "None" if kind == NONE else {name: make_form(data)}
+    form = "None" if kind == kinds.NONE else {name: make_form(data)}
     return {"confidence": None if confidence is None else _single_form(confidence), "value": form}
 
 
@@ -103,7 +83,7 @@ def _value_content(form: Any) -> Value:
     confidence = form.get("confidence")
     confidence = None if confidence is None else float32(confidence)
     if form["value"] in ("None", {"None": None}):
-        return value(NONE, None, confidence)
+        return value(kinds.NONE, None, confidence)
     ((name, data),) = form["value"].items()
     kind, read_form = _READ[name]
     return value(kind, read_form(data), confidence)
@@ -214,42 +194,42 @@ def _as_it_is(data: Any) -> Any:
 
 
 _WRITE: dict[int, tuple[str, Callable[[Any], Any]]] = {
-    BYTES: ("Bytes", lambda data: [data[0], list(data[1])]),
-    STRING: ("String", _as_it_is),
-    STRINGS: ("StringVector", _as_it_is),
-    INTEGER: ("Integer", _as_it_is),
-    INTEGERS: ("IntegerVector", _as_it_is),
-    FLOAT: ("Float", _float_form),
-    FLOATS: ("FloatVector", _each(_float_form)),
-    BOOLEAN: ("Boolean", _as_it_is),
-    BOOLEANS: ("BooleanVector", _as_it_is),
-    BBOX: ("BBox", _box_form),
-    BBOXES: ("BBoxVector", _each(_box_form)),
-    POINT: ("Point", _point_form),
-    POINTS: ("PointVector", _each(_point_form)),
-    POLYGON: ("Polygon", _polygon_form),
-    POLYGONS: ("PolygonVector", _each(_polygon_form)),
-    INTERSECTION: ("Intersection", _intersection_form),
-    TEMPORARY: ("TemporaryValue", lambda _: {}),
-    NONE: ("None", _as_it_is),
+    kinds.BYTES: ("Bytes", lambda data: [data[0], list(data[1])]),
+    kinds.STRING: ("String", _as_it_is),
+    kinds.STRINGS: ("StringVector", _as_it_is),
+    kinds.INTEGER: ("Integer", _as_it_is),
+    kinds.INTEGERS: ("IntegerVector", _as_it_is),
+    kinds.FLOAT: ("Float", _float_form),
+    kinds.FLOATS: ("FloatVector", _each(_float_form)),
+    kinds.BOOLEAN: ("Boolean", _as_it_is),
+    kinds.BOOLEANS: ("BooleanVector", _as_it_is),
+    kinds.BBOX: ("BBox", _box_form),
+    kinds.BBOXES: ("BBoxVector", _each(_box_form)),
+    kinds.POINT: ("Point", _point_form),
+    kinds.POINTS: ("PointVector", _each(_point_form)),
+    kinds.POLYGON: ("Polygon", _polygon_form),
+    kinds.POLYGONS: ("PolygonVector", _each(_polygon_form)),
+    kinds.INTERSECTION: ("Intersection", _intersection_form),
+    kinds.TEMPORARY: ("TemporaryValue", lambda _: {}),
+    kinds.NONE: ("None", _as_it_is),
 }
 
 _READ: dict[str, tuple[int, Callable[[Any], Any]]] = {
-    "Bytes": (BYTES, _bytes),
-    "String": (STRING, text),
-    "StringVector": (STRINGS, _tuple(text)),
-    "Integer": (INTEGER, _integer),
-    "IntegerVector": (INTEGERS, _tuple(_integer)),
-    "Float": (FLOAT, _float),
-    "FloatVector": (FLOATS, _tuple(_float)),
-    "Boolean": (BOOLEAN, _boolean),
-    "BooleanVector": (BOOLEANS, _tuple(_boolean)),
-    "BBox": (BBOX, _box),
-    "BBoxVector": (BBOXES, _tuple(_box)),
-    "Point": (POINT, _point),
-    "PointVector": (POINTS, _tuple(_point)),
-    "Polygon": (POLYGON, _polygon),
-    "PolygonVector": (POLYGONS, _tuple(_polygon)),
-    "Intersection": (INTERSECTION, _intersection),
-    "TemporaryValue": (TEMPORARY, lambda _: None),
+    "Bytes": (kinds.BYTES, _bytes),
+    "String": (kinds.STRING, text),
+    "StringVector": (kinds.STRINGS, _tuple(text)),
+    "Integer": (kinds.INTEGER, _integer),
+    "IntegerVector": (kinds.INTEGERS, _tuple(_integer)),
+    "Float": (kinds.FLOAT, _float),
+    "FloatVector": (kinds.FLOATS, _tuple(_float)),
+    "Boolean": (kinds.BOOLEAN, _boolean),
+    "BooleanVector": (kinds.BOOLEANS, _tuple(_boolean)),
+    "BBox": (kinds.BBOX, _box),
+    "BBoxVector": (kinds.BBOXES, _tuple(_box)),
+    "Point": (kinds.POINT, _point),
+    "PointVector": (kinds.POINTS, _tuple(_point)),
+    "Polygon": (kinds.POLYGON, _polygon),
+    "PolygonVector": (kinds.POLYGONS, _tuple(_polygon)),
+    "Intersection": (kinds.INTERSECTION, _intersection),
+    "TemporaryValue": (kinds.TEMPORARY, lambda _: None),
 }

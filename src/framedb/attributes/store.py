@@ -20,17 +20,13 @@ from framedb.attributes.subscribers import Subscribers
 from framedb.attributes.subscriptions import Subscription
 from framedb.attributes.table import Entry, Expiring, Table, record_in
 from framedb.attributes.ttl import expires_at, milliseconds, wall_ms
+from framedb.bounds import KVS_MAX_BYTES, KVS_MAX_ENTRIES
 from framedb.errors import FrameDBError, StoreFullError, StoreUnavailableError
 
 _new = object.__new__
 _record_of = attrgetter("_record")
 
 logger = logging.getLogger(__name__)
-
-MAX_ENTRIES = 1_000_000
-"""Attributes a store may hold unless told otherwise: far more than pipelines share, and searched through in a second."""
-MAX_BYTES = 512 * 1024 * 1024
-"""Bytes they may take: half a gigabyte beside the pipeline itself."""
 
 _DROPPED_AT_ONCE = 1000  # expired entries, before writers get their turn
 
@@ -45,8 +41,8 @@ class AttributeStore:
     def __init__(
         self,
         *,
-        max_entries: int = MAX_ENTRIES,
-        max_bytes: int = MAX_BYTES,
+        max_entries: int = KVS_MAX_ENTRIES,
+        max_bytes: int = KVS_MAX_BYTES,
         clock: Callable[[], float] = time.monotonic,
         journal: Journal | None = None,
     ) -> None:

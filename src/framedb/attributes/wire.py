@@ -7,30 +7,10 @@ attribute always makes the same bytes.
 from collections.abc import Callable
 from typing import Any
 
+from framedb.attributes import kinds
 from framedb.attributes.boxes import BoxContent
 from framedb.attributes.geometry import IntersectionContent, IntersectionKind, PointContent
-from framedb.attributes.kinds import (
-    BBOX,
-    BBOXES,
-    BOOLEAN,
-    BOOLEANS,
-    BYTES,
-    FLOAT,
-    FLOATS,
-    INTEGER,
-    INTEGERS,
-    INTERSECTION,
-    NONE,
-    POINT,
-    POINTS,
-    POLYGON,
-    POLYGONS,
-    STRING,
-    STRINGS,
-    TEMPORARY,
-    Value,
-    value,
-)
+from framedb.attributes.kinds import Value, value
 from framedb.attributes.polygons import PolygonContent, polygon_content
 from framedb.errors import InvalidInputError
 from framedb.proto import kvs_pb2 as pb
@@ -143,24 +123,24 @@ def _write_tag(message: pb.PolygonalAreaTag | pb.IntersectionEdge, tag: str | No
 
 
 _WRITE: dict[int, Callable[[pb.AttributeValue, Any], None]] = {
-    BYTES: _write_bytes,
-    STRING: _write_string,
-    STRINGS: _write_vector("string_vector"),
-    INTEGER: _write_integer,
-    INTEGERS: _write_vector("integer_vector"),
-    FLOAT: _write_float,
-    FLOATS: _write_vector("float_vector"),
-    BOOLEAN: _write_boolean,
-    BOOLEANS: _write_vector("boolean_vector"),
-    BBOX: _write_shape("bounding_box", _write_box),
-    BBOXES: _write_shapes("bounding_box_vector", _write_box),
-    POINT: _write_shape("point", _write_point),
-    POINTS: _write_shapes("point_vector", _write_point),
-    POLYGON: _write_shape("polygon", _write_polygon),
-    POLYGONS: _write_shapes("polygon_vector", _write_polygon),
-    INTERSECTION: _write_shape("intersection", _write_intersection),
-    TEMPORARY: _write_empty("temporary"),
-    NONE: _write_empty("none"),
+    kinds.BYTES: _write_bytes,
+    kinds.STRING: _write_string,
+    kinds.STRINGS: _write_vector("string_vector"),
+    kinds.INTEGER: _write_integer,
+    kinds.INTEGERS: _write_vector("integer_vector"),
+    kinds.FLOAT: _write_float,
+    kinds.FLOATS: _write_vector("float_vector"),
+    kinds.BOOLEAN: _write_boolean,
+    kinds.BOOLEANS: _write_vector("boolean_vector"),
+    kinds.BBOX: _write_shape("bounding_box", _write_box),
+    kinds.BBOXES: _write_shapes("bounding_box_vector", _write_box),
+    kinds.POINT: _write_shape("point", _write_point),
+    kinds.POINTS: _write_shapes("point_vector", _write_point),
+    kinds.POLYGON: _write_shape("polygon", _write_polygon),
+    kinds.POLYGONS: _write_shapes("polygon_vector", _write_polygon),
+    kinds.INTERSECTION: _write_shape("intersection", _write_intersection),
+    kinds.TEMPORARY: _write_empty("temporary"),
+    kinds.NONE: _write_empty("none"),
 }
 
 
@@ -224,22 +204,22 @@ def _read_tag(message: pb.PolygonalAreaTag | pb.IntersectionEdge) -> str | None:
 _INTERSECTION_KINDS = frozenset(map(int, IntersectionKind))
 
 _READ: dict[str, tuple[int, Callable[[Any], Any]]] = {
-    "bytes": (BYTES, _read_bytes),
-    "string": (STRING, _read_scalar),
-    "string_vector": (STRINGS, _read_vector),
-    "integer": (INTEGER, _read_scalar),
-    "integer_vector": (INTEGERS, _read_vector),
-    "float": (FLOAT, _read_scalar),
-    "float_vector": (FLOATS, _read_vector),
-    "boolean": (BOOLEAN, _read_scalar),
-    "boolean_vector": (BOOLEANS, _read_vector),
-    "bounding_box": (BBOX, _read_shape(_read_box)),
-    "bounding_box_vector": (BBOXES, _read_shapes(_read_box)),
-    "point": (POINT, _read_shape(_read_point)),
-    "point_vector": (POINTS, _read_shapes(_read_point)),
-    "polygon": (POLYGON, _read_shape(_read_polygon)),
-    "polygon_vector": (POLYGONS, _read_shapes(_read_polygon)),
-    "intersection": (INTERSECTION, _read_shape(_read_intersection)),
-    "temporary": (TEMPORARY, _read_nothing),
-    "none": (NONE, _read_nothing),
+    "bytes": (kinds.BYTES, _read_bytes),
+    "string": (kinds.STRING, _read_scalar),
+    "string_vector": (kinds.STRINGS, _read_vector),
+    "integer": (kinds.INTEGER, _read_scalar),
+    "integer_vector": (kinds.INTEGERS, _read_vector),
+    "float": (kinds.FLOAT, _read_scalar),
+    "float_vector": (kinds.FLOATS, _read_vector),
+    "boolean": (kinds.BOOLEAN, _read_scalar),
+    "boolean_vector": (kinds.BOOLEANS, _read_vector),
+    "bounding_box": (kinds.BBOX, _read_shape(_read_box)),
+    "bounding_box_vector": (kinds.BBOXES, _read_shapes(_read_box)),
+    "point": (kinds.POINT, _read_shape(_read_point)),
+    "point_vector": (kinds.POINTS, _read_shapes(_read_point)),
+    "polygon": (kinds.POLYGON, _read_shape(_read_polygon)),
+    "polygon_vector": (kinds.POLYGONS, _read_shapes(_read_polygon)),
+    "intersection": (kinds.INTERSECTION, _read_shape(_read_intersection)),
+    "temporary": (kinds.TEMPORARY, _read_nothing),
+    "none": (kinds.NONE, _read_nothing),
 }

@@ -1,17 +1,15 @@
 """`Node`: a whole FrameDB on one machine."""
 
-import fcntl
 import json
 import logging
 import os
 import subprocess
 import sys
-import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 import psutil
 
@@ -23,7 +21,8 @@ from framedb.clusters.server import Running
 from framedb.clusters.server_spec import write_private
 from framedb.clusters.spec import ClusterSpec
 from framedb.config import Settings
-from framedb.errors import AlreadyRunningError, FrameDBError
+from framedb.errors import AlreadyRunningError, ConflictError, FrameDBError
+from framedb.locks import Locks
 from framedb.node.backends import Backends, open_backends
 from framedb.node.control_plane import Reconciling, open_driver
 from framedb.node.supervisor import Supervised, Supervisor
@@ -39,6 +38,8 @@ JOB_WORKER_MODULE = "framedb.worker.job_worker"
 """The program that those start in turn, for jobs."""
 _WORKER_STOP = 15.0  # seconds a worker may take to finish what it has in hand
 _TIDY = 60.0  # seconds between two sweeps of the durable store
+_LOCK = "node"
+_LOCK_WAIT = 2.0  # seconds: a node that is just being killed still holds its folder for a moment
 
 
 class Node:
@@ -58,7 +59,7 @@ class Node:
             preferred_port=redis_port,
         )
         self._with_workers = workers
-        self._lock: TextIO | None = None
+        self._lock: ExitStack | None = None
         self._control: Running | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self._backends: Backends | None = None
@@ -85,7 +86,7 @@ class Node:
         started until then is stopped again.
         """
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.data_dir / "node.lock")
+        self._lock = _locked(self.data_dir)
         try:
             self._start()
         except BaseException:
@@ -264,27 +265,19 @@ class Node:
             logger.warning("could not tidy up: %s", exc)
 
 
-def _locked(path: Path) -> TextIO:
-    """The lock file, held until it is closed, or the process dies. Raises AlreadyRunningError."""
-    file = path.open("a+")
-    deadline = time.monotonic() + 2.0  # a node that is just being killed still holds it for a moment
-    while True:
+def _locked(folder: Path) -> ExitStack:
+    """The folder, held until this is closed or the process dies; its lock file says by whom. Raises AlreadyRunningError."""
+    file = folder / f"{_LOCK}.lock"
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                file.seek(0)
-                pid = file.read().strip() or "unknown"
-                file.close()
-                raise AlreadyRunningError(
-                    f"another node (pid {pid}) runs on {path.parent}: stop it, or choose another --data-dir"
-                ) from None
-            time.sleep(0.1)
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
+            held.enter_context(Locks(folder, conflict="{}").exclusively(_LOCK, _LOCK_WAIT))
+        except ConflictError:
+            pid = file.read_text().strip() or "unknown"
+            raise AlreadyRunningError(
+                f"another node (pid {pid}) runs on {folder}: stop it, or choose another --data-dir"
+            ) from None
+        file.write_text(f"{os.getpid()}\n")
+        return held.pop_all()
 
 
 def _state(check: Any) -> str:

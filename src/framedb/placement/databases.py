@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
 from framedb.errors import StoreUnavailableError
-from framedb.registry import open_engine, sqlite_url, writing
+from framedb.registry import open_engine, sqlite_url, turns, writing
 from framedb.stores.sql import SQLStore
 
 T = TypeVar("T")
@@ -68,8 +68,8 @@ class Databases:
         """Delete it, if it is there."""
         if self._server is None:
             path = self._path(framedb_id)
-            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-                path.with_name(name).unlink(missing_ok=True)
+            for suffix in ("", "-wal", "-shm", turns.SUFFIX):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
         else:
             name = database_name(framedb_id)
             self._on_server(lambda connection: connection.execute(text(f"DROP DATABASE IF EXISTS `{name}`")))

@@ -7,10 +7,9 @@ reader cannot always become a writer, and a MySQL one should see what others hav
 import logging
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +21,13 @@ from sqlalchemy.engine import URL, make_url
 from framedb.errors import FrameDBError, InvalidSettingError, StoreError, StoreFullError, StoreUnavailableError
 from framedb.redaction import redacted
 from framedb.registry.room import limit_growth, log_pages
+from framedb.registry.turns import Turns
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _WRITE = "framedb_write"  # execution option of a connection whose transaction will write
-_TURN = "framedb_turn"  # execution option of a SQLite engine: a lock, and how many seconds to wait for it
+_TURNS = "framedb_turns"  # execution option of a SQLite engine: its `Turns`
 _ATTEMPTS = 10  # of a transaction that lost to another one
 _PAUSE = 0.01  # seconds before the second attempt; longer each time
 
@@ -126,29 +126,13 @@ def name_of(engine: Engine) -> str:
 
 @contextmanager
 def _writing(engine: Engine) -> Iterator[Connection]:
-    with _turn(engine), engine.connect() as connection:
+    turns: Turns | None = engine.get_execution_options().get(_TURNS)
+    with turns.of_this_process() if turns else nullcontext(), engine.connect() as connection:
         writer = connection.execution_options(**{_WRITE: True})
-        with writer.begin():
+        with turns.next_in_line() if turns else nullcontext():
+            transaction = writer.begin()
+        with transaction:
             yield writer
-
-
-@contextmanager
-def _turn(engine: Engine) -> Iterator[None]:
-    """Writers of one SQLite engine wait for each other here.
-
-    Left to SQLite they sleep and look again: of 16 that write all the time, one was passed over for 7 s, close to its timeout.
-    """
-    turn: tuple[threading.Lock, float] | None = engine.get_execution_options().get(_TURN)
-    if turn is None:
-        yield
-        return
-    lock, timeout = turn
-    if not lock.acquire(timeout=timeout):
-        raise StoreUnavailableError(f"{name_of(engine)} is held by another writer for too long: try again")
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _parse(url: str) -> URL:
@@ -182,7 +166,7 @@ def _open_sqlite(url: URL, *, page_size: int | None, timeout: float, pool_size: 
         max_overflow=0,
         pool_timeout=timeout,
         hide_parameters=True,  # in errors and logs: they may be secrets, or a mebibyte
-        execution_options={_TURN: (threading.Lock(), timeout)},
+        execution_options={_TURNS: Turns(path, timeout=timeout)},
     )
 
     @event.listens_for(engine, "connect")

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from framedb.errors import StoreUnavailableError
-from framedb.registry.engine import name_of, reading, writing
+from framedb.registry.engine import name_of, translated, writing
+from framedb.registry.server_locks import held
 
 _WAIT = 60  # seconds for another process to finish its own upgrade
 
@@ -21,13 +22,10 @@ def exclusively(engine: Engine, lock: str) -> Iterator[Connection]:
         with writing(engine) as connection:  # BEGIN IMMEDIATE is the lock
             yield connection
         return
-    with reading(engine) as connection:
-        if connection.scalar(text("SELECT GET_LOCK(:lock, :wait)"), {"lock": lock, "wait": _WAIT}) != 1:
-            raise StoreUnavailableError(f"{name_of(engine)}: another process has been upgrading it for {_WAIT} s")
-        try:
-            connection.commit()
-            yield connection
-            connection.commit()
-        finally:
-            connection.rollback()
-            connection.execute(text("SELECT RELEASE_LOCK(:lock)"), {"lock": lock})
+    busy = f"{name_of(engine)}: another process has been upgrading it for {_WAIT} s"
+    with (
+        translated(engine),
+        held(engine, [lock], wait=_WAIT, conflict=lambda _: StoreUnavailableError(busy)) as connection,
+    ):
+        yield connection
+        connection.commit()

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from framedb.config import MiB
+from framedb.disk import LEFT_TO_OTHERS, room
 
-_LEAST_FREE = 256 * MiB  # left to others on any disk of 2 GiB and more; of a smaller one, an eighth
 _LOG_PAGES = 1000  # after which the log is written into the file: SQLite's own default
 _LIMITED = "framedb_limited"
 _UNLIMITED_PAGES = 2**32 - 2
@@ -26,9 +25,8 @@ def log_pages(path: Path, page_size: int) -> int:
 
 def limit_growth(connection: Connection, path: Path) -> None:
     """Let the file grow only while the disk has room to spare; beyond that SQLite says that it is full."""
-    disk = os.statvfs(path)
-    left = disk.f_bavail * disk.f_frsize - min(_LEAST_FREE, disk.f_blocks * disk.f_frsize // 8)
-    if left > _LEAST_FREE:
+    left = room(path)
+    if left > LEFT_TO_OTHERS:
         if connection.info.pop(_LIMITED, False):
             connection.exec_driver_sql(f"PRAGMA max_page_count = {_UNLIMITED_PAGES}")
         return

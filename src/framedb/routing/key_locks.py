@@ -4,24 +4,18 @@ On SQLite that is one machine, and a lock is a file beside the database; else it
 free again the moment their holder dies: nobody waits for a time to run out.
 """
 
-import errno
 import hashlib
-import logging
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Engine
 
+from framedb.disk import is_full
 from framedb.errors import ConflictError, StoreError, StoreFullError, StoreUnavailableError
 from framedb.locks import Locks
-from framedb.registry.engine import translated
-
-logger = logging.getLogger(__name__)
-
-_ASK = 2  # seconds one question may wait in the server: well below what a connection allows for a reply
+from framedb.registry import server_locks
 
 
 class KeyLocks:
@@ -113,47 +107,11 @@ class _ServerLocks:
     @contextmanager
     def of(self, names: Sequence[tuple[str, str]], wait: float) -> Iterator[None]:
         known = {f"{self._prefix}{name}": key for name, key in names}
-        with self._holders:
-            with translated(self._engine):
-                connection = self._engine.connect()
-            try:
-                with translated(self._engine):
-                    _acquire_all(connection, known, wait)
-                    connection.commit()
-                yield
-            finally:
-                self._let_go(connection, list(known))
-
-    def _let_go(self, connection: Connection, names: list[str]) -> None:
-        """Also where some, or none, are held. If the server cannot be told, it learns from the end of the connection."""
-        try:
-            with translated(self._engine):
-                released = _each(connection, [func.release_lock(name) for name in names])
-                connection.commit()
-            if released.count(1) != len(names):
-                logger.debug("%d of %d keys were held to the end", released.count(1), len(names))
-        except StoreError as exc:
-            logger.warning("the hold on a key was lost with its connection: %s", exc)
-            connection.invalidate()
-        finally:
-            connection.close()
-
-
-def _acquire_all(connection: Connection, names: dict[str, str], wait: float) -> None:
-    """Hold the names, in their order. Raises ConflictError."""
-    got = _each(connection, [func.get_lock(name, 0) for name in names])
-    if got.count(1) == len(names):
-        return
-    _each(connection, [func.release_lock(name) for name, one in zip(names, got, strict=True) if one == 1])
-    deadline = time.monotonic() + wait
-    for name, key in names.items():
-        while _each(connection, [func.get_lock(name, _ASK)]) != [1]:
-            if time.monotonic() > deadline:
-                raise _held_by_others(key, wait)
-
-
-def _each(connection: Connection, calls: list[object]) -> list[int | None]:
-    return list(connection.execute(select(*calls)).one()) if calls else []  # type: ignore[call-overload]
+        taken = server_locks.held(
+            self._engine, list(known), wait=wait, conflict=lambda name: _held_by_others(known[name], wait)
+        )
+        with self._holders, taken:
+            yield
 
 
 def _name_of(key: str) -> str:
@@ -166,6 +124,6 @@ def _held_by_others(key: str, wait: float) -> ConflictError:
 
 
 def _unusable(folder: Path, error: OSError) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return StoreFullError(f"the disk of {folder} is full: give it more room")
     return StoreUnavailableError(f"{folder} cannot be used: {error.strerror}")

@@ -355,7 +355,7 @@ class MemoryStore(FrameStore):
         return bool(self._call("lease", [key], _lease_arguments(source or source_of(key), seconds)))
 
     def get_leased(self, key: str, *, seconds: float, source: str | None = None) -> Frame | None:
-        """As `lease` and `get`, in one round trip. A master that is away is not waited for: StoreUnavailableError at once."""
+        """As `lease` and `get`, in one round trip."""
         of = source or source_of(key)
         arguments = _lease_arguments(of, seconds)
         commands = [("FCALL", "fdb_v1_lease", 1, key, *arguments), *_read_commands([key], [of])]
@@ -368,7 +368,7 @@ class MemoryStore(FrameStore):
                 raise leased
             return read
 
-        return self._frames([key], [of], self._master.run(look, wait=0.0))[0]
+        return self._frames([key], [of], self._master.run(look))[0]
 
     # Leaving this cluster
 

@@ -10,7 +10,8 @@ from framedb.frame import NO_SOURCE, Frame
 from framedb.routing import Copy, ObjectRoute, SQLLocator
 from framedb.stores.base import FrameStore, Put, SourceStats
 from framedb.stores.chunks import batched
-from framedb.stores.sql import SQLStore, Swept
+from framedb.stores.frame_rows import Swept
+from framedb.stores.sql import SQLStore
 from framedb.stores.sql_reading import FrameStream
 from framedb.stores.sql_rows import BATCH_FRAMES
 from framedb.stores.stored import Stored

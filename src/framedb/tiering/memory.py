@@ -259,6 +259,11 @@ class MemoryTier(FrameStore):
         of = source or source_of(key)
         return bool(self._first(of, lambda store: store.lease(key, seconds=seconds, source=of) or None))
 
+    def get_leased(self, key: str, *, seconds: float, source: str | None = None) -> Frame | None:
+        """As `MemoryStore.get_leased`, where it is first found."""
+        of = source or source_of(key)
+        return self._first(of, lambda store: store.get_leased(key, seconds=seconds, source=of))
+
     def close(self) -> None:
         """Close every store."""
         with self._lock:

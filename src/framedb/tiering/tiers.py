@@ -167,6 +167,13 @@ class Tiers(FrameStore):
         """As `MemoryStore.lease`."""
         return self._memory.lease(key, seconds=seconds, source=source)
 
+    def get_leased(self, key: str, *, seconds: float, source: str | None = None) -> Frame | None:
+        """As `get`, and if it is in memory a worker holds it that long: by one round trip if it is where its source goes."""
+        frame = self._memory.get_leased(key, seconds=seconds, source=source)
+        if frame is None and self._may_be_durable(source or source_of(key)):
+            frame = self.durable.get(key)
+        return frame
+
     def drop(self, key: str, *, reason: str, source: str | None = None) -> bool:
         """As `MemoryStore.drop`."""
         return self._memory.drop(key, reason=reason, source=source)

@@ -6,14 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from framedb.client import FrameDB
-from framedb.errors import FrameDBError, InvalidInputError, NotFoundError, StoreError
+from framedb.errors import FrameDBError, InvalidInputError
 from framedb.frame import Frame, utc_now
 from framedb.queueing.base import Delivery, FrameQueue
 from framedb.worker.hold import Holder
@@ -111,7 +111,7 @@ class Worker:
         taken = time.monotonic()
         key, source = delivery.announcement.key, delivery.announcement.source
         try:
-            frame = self._leased(key, source)
+            frame = self._db.tiers.get_leased(key, seconds=self._hold, source=source)
         except FrameDBError:
             queue.give_back(delivery)  # it was not tried: the store is away
             raise
@@ -143,16 +143,6 @@ class Worker:
         self.stats.bytes += frame.nbytes
         tell("done")
         return True
-
-    def _leased(self, key: str, source: str) -> Frame | None:
-        """The frame, held from now on: by one round trip to where its source goes, else wherever and whenever it is found."""
-        tiers = self._db.tiers
-        with suppress(NotFoundError, StoreError):  # that cluster is away or gone, or the source has none
-            frame = tiers.memory(source).get_leased(key, seconds=self._hold, source=source)
-            if frame is not None:
-                return frame
-        tiers.lease(key, seconds=self._hold, source=source)
-        return self._db.get(key, source=source)
 
     def _renew(self, queue: FrameQueue, delivery: Delivery) -> None:
         announcement = delivery.announcement

@@ -1,4 +1,4 @@
-"""Control planes for tests: on SQLite where it is about processes, on both databases where it is about rows."""
+"""Drivers and their clusters; and control planes: on SQLite where it is about processes, on both databases where about rows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,9 +6,35 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from framedb.clusters.drivers.local import LocalDriver
 from framedb.registry import open_engine, sqlite_url, upgrade
 
+from .members import THREE, Cluster
 from .planes import Plane
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[LocalDriver]:
+    """A driver with no clusters."""
+    made = LocalDriver(tmp_path)
+    yield made
+    for name in made.leftovers():
+        made.remove(name)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster of `three`."""
+    driver = LocalDriver(tmp_path_factory.mktemp("three"))
+    yield Cluster(driver, THREE)
+    driver.remove("demo")
+
+
+@pytest.fixture
+def three(shared: Cluster) -> Cluster:
+    """Three members that are well, whatever the test before did to them."""
+    shared.apply(THREE)
+    return shared
 
 
 @pytest.fixture

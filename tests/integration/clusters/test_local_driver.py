@@ -16,7 +16,7 @@ from framedb.clusters.drivers.base import Member
 from framedb.clusters.drivers.local import LocalDriver
 from framedb.clusters.server_spec import ServerSpec, read_spec, valkey_binary
 from framedb.clusters.spec import ClusterSpec, SentinelSettings
-from framedb.errors import EngineError, InvalidInputError, StoreError
+from framedb.errors import EngineError, InvalidInputError, NotFoundError, StoreError
 from framedb.resp import Endpoint, close_redis, open_redis, translated
 from tests.contracts.frame_store import until
 from tests.engines import free_port
@@ -203,6 +203,18 @@ def test_secrets_stand_in_files_of_their_owner_alone(driver: LocalDriver, spec: 
     for path in driver.data_dir.rglob("*"):
         if path.is_file() and any(secret.encode() in path.read_bytes() for secret in secrets):
             assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_machine_has_a_label(empty: LocalDriver) -> None:
+    (node,) = empty.nodes()
+    assert node.labels == {}
+    assert empty.label(node.name, "west").labels == {"framedb": "west"}
+    assert LocalDriver(empty.data_dir).nodes()[0].labels == {"framedb": "west"}
+    with pytest.raises(NotFoundError, match="framedb=east"):
+        empty.unlabel(node.name, "east")
+    assert empty.unlabel(node.name, "west") == node
+    with pytest.raises(NotFoundError, match="no node elsewhere"):
+        empty.label("elsewhere", "west")
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:

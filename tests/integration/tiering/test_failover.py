@@ -98,6 +98,7 @@ def test_every_acknowledged_write_survives_the_death_of_its_master(cluster: Clus
         for _ in range(max(1, soak)):
             dead = cluster.master
             dead.kill()
+            assert reader.get_leased(frame(0).key, seconds=60) == frame(0)
             writer.writes_again()
             assert cluster.master is not dead
             assert reader.latest(SOURCE) is not None

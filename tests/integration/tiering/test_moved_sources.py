@@ -13,6 +13,7 @@ from framedb.registry import sqlite_url
 from framedb.resp import Endpoint, MasterClient
 from framedb.stores.base import SourceStats
 from framedb.stores.memory import Fence, MemoryStore
+from framedb.stores.policy import SourcePolicy
 from framedb.stores.sql import SQLStore
 from framedb.tiering.tiers import Tiers
 from tests.contracts.frame_store import until
@@ -159,6 +160,24 @@ def test_a_worker_holds_frames_wherever_they_are(moved: Tiers, old: MemoryStore)
     assert old.get(key(0)) == frame(0)
 
 
+def test_a_worker_reads_and_holds_frames_wherever_they_are(moved: Tiers, old: MemoryStore, new: MemoryStore) -> None:
+    for number, there in ((0, old), (5, new)):
+        assert moved.get_leased(key(number), seconds=60) == frame(number)
+        there.set_policy(SOURCE, SourcePolicy(max_frames=1))
+        there.put(frame(number + 10), fence=Fence(epoch=2))
+        assert there.stats(SOURCE).drops["evicted-leased"] == 1
+    assert moved.get_leased(key(9), seconds=60) is None
+
+
+def test_a_worker_that_has_an_old_route_reads_and_holds_new_frames(
+    places: Map, tiers: Tiers, old: MemoryStore, new: MemoryStore
+) -> None:
+    tiers.put(frame(0))
+    move(places, old)
+    new.put(frame(1), fence=Fence(epoch=2))
+    assert tiers.get_leased(key(1), seconds=60) == frame(1)
+
+
 def test_a_reader_that_has_an_old_route_finds_new_frames_once_it_misses(
     places: Map, tiers: Tiers, old: MemoryStore, new: MemoryStore
 ) -> None:
@@ -211,6 +230,9 @@ def test_the_durable_tier_is_merged_with_every_cluster(places: Map, moved: Tiers
         assert tiers.get_many([key(0), key(1), key(2), key(6)]) == [
             frame(0), frame(1), frame(2), frame(6, b"durable"),
         ]  # fmt: skip
+        assert tiers.get_leased(key(2), seconds=60) == frame(2)
+        assert tiers.get_leased(key(6), seconds=60) == frame(6, b"durable")
+        assert tiers.get_leased(key(9), seconds=60) is None
         assert tiers.latest(SOURCE) == frame(6, b"durable")
         assert [each.key for each in tiers.range(SOURCE, NOW, LATER)] == [key(number) for number in range(7)]
         assert tiers.delete_many([key(2), key(6), key(0), key(9)]) == 3
@@ -327,6 +349,7 @@ def test_a_source_without_a_cluster_takes_no_frames_and_shows_those_it_has(place
         with pytest.raises(StoreError, match="assigned to no cluster"):
             tiers.memory(SOURCE)
         assert tiers.get_many([key(0), key(1), key(9)]) == [frame(0), frame(1), None]
+        assert tiers.get_leased(key(0), seconds=60) == frame(0)
         assert tiers.latest(SOURCE) == frame(5)
         assert tiers.delete(key(5))
         places.place(SOURCE, "new", previous=(("old", LATER),))

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from framedb.attributes.store import AttributeStore
+from framedb.bounds import KVS_MAX_BODY_BYTES
 from framedb.server.admission import Admission
 from framedb.server.kvs.answers import Answer, failed, failure_of, json_answer, refused
-from framedb.server.kvs.bodies import MAX_BODY_BYTES, Bodies, BodyError
+from framedb.server.kvs.bodies import Bodies, BodyError
 from framedb.server.kvs.calls import Calls
 from framedb.server.kvs.metrics import KvsMetrics, Requests
 from framedb.server.kvs.routes import UNMATCHED, Route, Routes
@@ -35,7 +36,7 @@ class KvsApp:
         token: str | None,
         insecure: bool = False,
         durable: bool = False,
-        max_body_bytes: int = MAX_BODY_BYTES,
+        max_body_bytes: int = KVS_MAX_BODY_BYTES,
         status: Callable[[], str] = lambda: "running",
         more: Iterable[Route] = (),
     ) -> None:

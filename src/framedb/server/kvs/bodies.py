@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import Receive
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""Of one set, which is held in memory whole. 30,000 attributes of a number each, or some pictures."""
-
 _PATIENCE = 60.0  # seconds, to send a body: the largest at 2 Mbit/s
 _DISCARDED = 8  # times the bound: a client that is not read to its end sees a broken connection instead of the answer
 

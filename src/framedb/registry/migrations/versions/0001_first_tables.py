@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from framedb.registry import types
+from framedb.registry.migrations.missing import create_index
 
 revision = "0001"
 down_revision = None
@@ -29,7 +30,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", name=op.f("pk_cameras")),
         if_not_exists=True,
     )
-    _create_index("ix_cameras_site", "cameras", ["site"])
+    create_index("ix_cameras_site", "cameras", ["site"])
     op.create_table(
         "clusters",
         sa.Column("name", types.name(40), nullable=False),
@@ -46,7 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_clusters")),
         if_not_exists=True,
     )
-    _create_index("ix_clusters_node_tag", "clusters", ["node_tag"])
+    create_index("ix_clusters_node_tag", "clusters", ["node_tag"])
     op.create_table(
         "jobs",
         sa.Column("job_id", types.name(36), nullable=False),
@@ -62,7 +63,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_jobs")),
         if_not_exists=True,
     )
-    _create_index("ix_jobs_status_created_at", "jobs", ["status", "created_at"])
+    create_index("ix_jobs_status_created_at", "jobs", ["status", "created_at"])
     op.create_table(
         "leases",
         sa.Column("name", types.name(192), nullable=False),
@@ -85,7 +86,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_objects")),
         if_not_exists=True,
     )
-    _create_index("ix_objects_framedb_id", "objects", ["framedb_id"])
+    create_index("ix_objects_framedb_id", "objects", ["framedb_id"])
     op.create_table(
         "persistent_instances",
         sa.Column("framedb_id", types.name(128), nullable=False),
@@ -99,7 +100,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("framedb_id", name=op.f("pk_persistent_instances")),
         if_not_exists=True,
     )
-    _create_index("ix_persistent_instances_node_tag", "persistent_instances", ["node_tag"])
+    create_index("ix_persistent_instances_node_tag", "persistent_instances", ["node_tag"])
     op.create_table(
         "sources",
         sa.Column("source", types.name(128), nullable=False),
@@ -118,7 +119,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("queue_name", name=op.f("pk_streams")),
         if_not_exists=True,
     )
-    _create_index("ix_streams_framedb_id", "streams", ["framedb_id"])
+    create_index("ix_streams_framedb_id", "streams", ["framedb_id"])
     op.create_table(
         "camera_credentials",
         sa.Column("source", types.name(128), nullable=False),
@@ -156,8 +157,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "node_tag", name=op.f("pk_routes")),
         if_not_exists=True,
     )
-    _create_index("ix_routes_cluster", "routes", ["cluster"])
-    _create_index("ix_routes_node_tag_cluster", "routes", ["node_tag", "cluster"])
+    create_index("ix_routes_cluster", "routes", ["cluster"])
+    create_index("ix_routes_node_tag_cluster", "routes", ["node_tag", "cluster"])
     op.create_table(
         "segments",
         sa.Column("job_id", types.name(36), nullable=False),
@@ -175,11 +176,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "segment", name=op.f("pk_segments")),
         if_not_exists=True,
     )
-    _create_index("ix_segments_status_held_until", "segments", ["status", "held_until"])
-
-
-def _create_index(name: str, table: str, columns: list[str]) -> None:
-    if name not in {
-        index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)
-    }:  # MySQL has no IF NOT EXISTS
-        op.create_index(name, table, columns)
+    create_index("ix_segments_status_held_until", "segments", ["status", "held_until"])

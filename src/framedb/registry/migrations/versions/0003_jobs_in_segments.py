@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from framedb.registry import types
+from framedb.registry.migrations.missing import add_column, create_index
 
 revision = "0003"
 down_revision = "0002"
@@ -15,8 +16,7 @@ depends_on = None
 
 def upgrade() -> None:
     """New tables, and a column. Those that are there stay: a MySQL server keeps the first ones of a step that failed."""
-    if "warning" not in {each["name"] for each in sa.inspect(op.get_bind()).get_columns("jobs")}:
-        op.add_column("jobs", sa.Column("warning", sa.Text()))
+    add_column("jobs", sa.Column("warning", sa.Text()))
     op.create_table(
         "job_videos",
         sa.Column("job_id", types.name(36), nullable=False),
@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job_webhooks")),
         if_not_exists=True,
     )
-    _create_index("ix_job_webhooks_status_due_at", "job_webhooks", ["status", "due_at"])
+    create_index("ix_job_webhooks_status_due_at", "job_webhooks", ["status", "due_at"])
     op.create_table(
         "job_frames",
         sa.Column("job_id", types.name(36), nullable=False),
@@ -55,16 +55,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "index", name=op.f("pk_job_frames")),
         if_not_exists=True,
     )
-    _create_index("ix_job_frames_checksum", "job_frames", ["checksum"])
-    _create_index("ix_job_frames_created_at", "job_frames", ["created_at"])
+    create_index("ix_job_frames_checksum", "job_frames", ["checksum"])
+    create_index("ix_job_frames_created_at", "job_frames", ["created_at"])
     _take_over_earlier_jobs()
-
-
-def _create_index(name: str, table: str, columns: list[str]) -> None:
-    if name not in {
-        index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)
-    }:  # MySQL has no IF NOT EXISTS
-        op.create_index(name, table, columns)
 
 
 def _take_over_earlier_jobs() -> None:
