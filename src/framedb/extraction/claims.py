@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
 
+from framedb.extraction import choosing, ending
 from framedb.extraction.jobs import PLANNING, JobFrame, new_segment
+from framedb.extraction.live import LastFrame
 from framedb.extraction.plan import Segment
 from framedb.extraction.selection import Selection
 from framedb.extraction.sources import VideoSource
 from framedb.frame import utc_now
-from framedb.redaction import redacted
 from framedb.registry import reading, write
-from framedb.registry.tables import job_frames, job_videos, job_webhooks, jobs, leases, segments
+from framedb.registry.tables import job_frames, job_videos, jobs, segments
 from framedb.registry.types import DatabaseNow
 
 HOLD = 30.0
@@ -21,7 +22,6 @@ HOLD = 30.0
 MAX_ATTEMPTS = 5
 """Times in a row a segment is claimed without coming forward: a video that kills its workers must not do so for ever."""
 
-_ADMISSION = "jobs"  # the row that workers of several machines take turns by
 _ROWS = 500  # in one statement
 
 
@@ -59,19 +59,31 @@ class Claims:
 
     def claim(self, holder: str) -> Claim | None:
         """A segment nobody works on, or None. Jobs begin in the order they came, and then share the workers evenly."""
-        if not self._is_there_work():
-            return None
+        with reading(self._engine) as connection:
+            if not choosing.is_there_work(connection, self._max_concurrent):
+                return None
         return write(self._engine, lambda connection: self._take(connection, holder))
 
-    def planned(self, claim: Claim, plan: Iterable[Segment], names: Sequence[str], *, warning: str | None) -> bool:
-        """The job consists of these segments; `names` are those of all its files, by index."""
+    def planned(
+        self,
+        claim: Claim,
+        plan: Iterable[Segment],
+        names: Sequence[str],
+        *,
+        warning: str | None,
+        total: int | None = None,
+    ) -> bool:
+        """The job consists of these segments; `names` are those of all its files, by index.
+
+        Of a stream there are none yet, and `total` is how many frames it is said to have, None where nobody says.
+        """
         documents = [
             {"segment": segment.to_dict(), "names": [names[target.index] for target in segment.targets]}
             for segment in plan
         ]
 
         def change(connection: Connection) -> bool:
-            if not _touch(connection, claim, {"total_frames": len(names)}):
+            if not _touch(connection, claim, {"total_frames": len(names) or total}):
                 return False
             now = utc_now()
             mine = segments.c.job_id == claim.job_id, segments.c.segment == PLANNING
@@ -79,7 +91,7 @@ class Claims:
             rows = [new_segment(claim.job_id, number, document, now) for number, document in enumerate(documents)]
             for begin in range(0, len(rows), _ROWS):
                 connection.execute(insert(segments), rows[begin : begin + _ROWS])
-            _warn(connection, claim.job_id, warning)
+            ending.warn(connection, claim.job_id, warning)
             return True
 
         return write(self._engine, change)
@@ -109,9 +121,11 @@ class Claims:
         """All of the segment that can be had is done; `lost` says for a person what cannot. The last one ends the job."""
 
         def change(connection: Connection) -> bool:
-            if not _touch(connection, claim, {}):
+            # However many frames a stream was said to have: these were all of them.
+            is_whole = claim.segment is not None and claim.segment.live and lost is None
+            if not _touch(connection, claim, {"total_frames": jobs.c.processed_frames} if is_whole else {}):
                 return False
-            _complete(connection, claim.job_id, claim.number, lost)
+            ending.complete(connection, claim.job_id, claim.number, lost)
             return True
 
         return write(self._engine, change)
@@ -122,7 +136,7 @@ class Claims:
         def change(connection: Connection) -> bool:
             if not _touch(connection, claim, {}):
                 return False
-            _end(connection, claim.job_id, "failed", why)
+            ending.end(connection, claim.job_id, "failed", why)
             return True
 
         return write(self._engine, change)
@@ -149,6 +163,14 @@ class Claims:
         query = select(jobs.c.job_id).where(jobs.c.job_id == job_id, jobs.c.status != "cancelled")
         with reading(self._engine) as connection:
             return connection.execute(query).first() is not None
+
+    def last_frame(self, job_id: str) -> LastFrame | None:
+        """The job's last one: where a stream goes on."""
+        mine = select(job_frames.c.index, job_frames.c.timestamp, job_frames.c.created_at)
+        query = mine.where(job_frames.c.job_id == job_id).order_by(job_frames.c.index.desc()).limit(1)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else LastFrame(*row)
 
     def held(self, holder: str) -> set[tuple[str, int, int]]:
         """Identities of what this worker still has: all else it works on was lost or cancelled."""
@@ -183,70 +205,13 @@ class Claims:
             lambda connection: connection.execute(update(segments).where(*held).values(held_until=0)).rowcount,
         )
 
-    def _is_there_work(self) -> bool:
-        with reading(self._engine) as connection:
-            if connection.execute(_free_segments().limit(1)).first() is not None:
-                return True
-            return self._has_room(connection) and _first_pending(connection) is not None
-
-    def _has_room(self, connection: Connection) -> bool:
-        running = select(func.count()).select_from(jobs).where(jobs.c.status == "processing")
-        return (connection.scalar(running) or 0) < self._max_concurrent
-
     def _take(self, connection: Connection, holder: str) -> Claim | None:
-        _take_turn(connection)
-        if self._has_room(connection) and (job_id := _first_pending(connection)) is not None:
-            begun = {"status": "processing", "updated_at": utc_now()}
-            connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(**begun))
-        while (row := _next_segment(connection)) is not None:
+        choosing.admit(connection, self._max_concurrent)
+        while (row := choosing.next_segment(connection)) is not None:
             if row.attempt < MAX_ATTEMPTS:
                 return _claimed(connection, row, holder)
-            _give_up(connection, row)
+            ending.give_up(connection, row)
         return None
-
-
-def _take_turn(connection: Connection) -> None:
-    """SQLite has one writer at a time anyway; on a server this row is what makes counting and admitting one step."""
-    turn = update(leases).where(leases.c.name == _ADMISSION).values(token=leases.c.token + 1)
-    if connection.dialect.name != "sqlite" and not connection.execute(turn).rowcount:
-        connection.execute(insert(leases).values(name=_ADMISSION, token=0, expires_at=0))
-
-
-def _first_pending(connection: Connection) -> str | None:
-    query = select(jobs.c.job_id).where(jobs.c.status == "pending").order_by(jobs.c.created_at).limit(1)
-    found: str | None = connection.scalar(query)
-    return found
-
-
-def _free_segments() -> Any:
-    free = and_(segments.c.status.in_(("pending", "running")), segments.c.held_until <= DatabaseNow())
-    return (
-        select(segments.c.job_id)
-        .join(jobs, jobs.c.job_id == segments.c.job_id)
-        .where(jobs.c.status == "processing", free)
-    )
-
-
-def _next_segment(connection: Connection) -> Row[Any] | None:
-    """A plan, so that totals are known soon; else the first one nobody has, of the job that the fewest work on."""
-    is_held = and_(segments.c.status == "running", segments.c.held_until > DatabaseNow())
-    is_free = and_(segments.c.status.in_(("pending", "running")), segments.c.held_until <= DatabaseNow())
-    held = func.sum(case((is_held, 1), else_=0))
-    first = func.min(case((is_free, segments.c.segment)))
-    query = (
-        select(segments.c.job_id, first.label("first"))
-        .join(jobs, jobs.c.job_id == segments.c.job_id)
-        .where(jobs.c.status == "processing", or_(is_held, is_free))
-        .group_by(segments.c.job_id)
-        .having(first.is_not(None))
-        .order_by(case((first == PLANNING, 0), else_=1), held, segments.c.job_id)
-        .limit(1)
-    )
-    found = connection.execute(query).one_or_none()
-    if found is None:
-        return None
-    this = segments.c.job_id == found.job_id, segments.c.segment == found.first
-    return connection.execute(select(segments).where(*this)).one()
 
 
 def _claimed(connection: Connection, row: Row[Any], holder: str) -> Claim:
@@ -269,14 +234,6 @@ def _claimed(connection: Connection, row: Row[Any], holder: str) -> Claim:
     )
 
 
-def _give_up(connection: Connection, row: Row[Any]) -> None:
-    why = f"given up after {row.attempt} attempts: its worker stopped each time"
-    if row.segment == PLANNING:
-        _end(connection, row.job_id, "failed", f"reading the video was {why}")
-    else:
-        _complete(connection, row.job_id, row.segment, f"part {row.segment + 1} of it was {why}")
-
-
 def _mine(claim: Claim) -> tuple[Any, ...]:
     return (
         segments.c.job_id == claim.job_id,
@@ -292,43 +249,6 @@ def _touch(connection: Connection, claim: Claim, values: Mapping[str, Any]) -> b
     held = select(segments.c.segment).where(*_mine(claim)).exists()
     changed = connection.execute(update(jobs).where(*this, held).values(updated_at=utc_now(), **values))
     return changed.rowcount == 1
-
-
-def _complete(connection: Connection, job_id: str, number: int, lost: str | None) -> None:
-    """The job's row is locked, or nobody else writes: of two last segments one sees the other done."""
-    this = segments.c.job_id == job_id, segments.c.segment == number
-    done = {"status": "succeeded", "plan": {}, "updated_at": utc_now()}
-    connection.execute(update(segments).where(*this).values(**done))
-    _warn(connection, job_id, lost)
-    left = select(segments.c.segment).where(segments.c.job_id == job_id, segments.c.status != "succeeded").limit(1)
-    if connection.execute(left).first() is not None:
-        return
-    job = connection.execute(select(jobs).where(jobs.c.job_id == job_id)).one()
-    if not job.processed_frames:
-        _end(connection, job_id, "failed", job.warning or "not one of the frames could be decoded; is it damaged?")
-        return
-    if job.processed_frames < job.total_frames and not job.warning:
-        _warn(connection, job_id, f"{job.total_frames - job.processed_frames} frames could not be decoded")
-    _end(connection, job_id, "completed", None)
-
-
-def _end(connection: Connection, job_id: str, status: str, why: str | None) -> None:
-    told = {"status": status, "error_message": redacted(why) if why else None, "updated_at": utc_now()}
-    connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(**told))
-    connection.execute(delete(segments).where(segments.c.job_id == job_id))
-    waiting = job_webhooks.c.job_id == job_id, job_webhooks.c.status == "waiting"
-    connection.execute(update(job_webhooks).where(*waiting).values(status="due"))
-
-
-def _warn(connection: Connection, job_id: str, what: str | None) -> None:
-    """Add to what was lost; the same only once."""
-    if what is None:
-        return
-    said = connection.scalar(select(jobs.c.warning).where(jobs.c.job_id == job_id))
-    if said and (redacted(what) in said or len(said) > 2000):
-        return
-    text = f"{said}; {redacted(what)}" if said else redacted(what)
-    connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(warning=text))
 
 
 def _until(seconds: float) -> Any:

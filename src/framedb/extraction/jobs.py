@@ -3,15 +3,16 @@
 import builtins
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, exists, func, insert, or_, select, update
 from uuid_utils import uuid7
 
 from framedb.errors import FrameDBError, InvalidInputError, NotFoundError
+from framedb.extraction.contents import FrameContents
 from framedb.extraction.selection import Selection
 from framedb.extraction.sources import VideoSource
 from framedb.frame import utc_now
@@ -20,7 +21,6 @@ from framedb.registry import reading, write
 from framedb.registry.engine import name_of
 from framedb.registry.tables import job_frames, job_videos, job_webhooks, jobs, segments
 from framedb.registry.types import DatabaseNow
-from framedb.stores.files import FrameFolder
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ PLANNING = -1
 
 _GRACE = 3.0  # seconds for workers to let go of a cancelled job; those that do not are dead
 _LOOK = 0.05
-_SWEEP = 3600.0  # seconds between two looks for frames that nobody holds
+_SWEEP = 3600.0  # seconds between two looks for frames and uploads that nobody holds
+_UNCLAIMED = timedelta(hours=1)  # an upload becomes its job's at once, unless the service dies in between
+_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class JobFrame:
     pts_seconds: float | None
     """Seconds, by the file's own clock."""
     checksum: str
-    """SHA-256 of the JPEG, in hex: `FrameFolder.read` takes it."""
+    """SHA-256 of the JPEG, in hex: `FrameContents.read` takes it."""
     file_size: int
     """Bytes."""
     width: int
@@ -94,16 +96,27 @@ class Jobs:
     """Submits, shows and cancels jobs. Methods may raise StoreUnavailableError."""
 
     def __init__(
-        self, engine: Engine, frames: FrameFolder, *, remove_object: Callable[[str], object] = lambda key: None
+        self,
+        engine: Engine,
+        frames: FrameContents,
+        *,
+        remove_object: Callable[[str], object] = lambda key: None,
+        uploads_before: Callable[[datetime], Iterable[str]] = lambda moment: (),
     ) -> None:
-        """`remove_object` is called with the key of an upload whose job goes."""
+        """`remove_object` is called with the key of an upload whose job goes; `uploads_before` tells of those there are."""
         self._engine = engine
         self._frames = frames
         self._remove_object = remove_object
+        self._uploads_before = uploads_before
         self._next_sweep = 0.0
 
     def submit(self, source: VideoSource, selection: Selection, *, webhook: str | None = None) -> str:
-        """A new job over a video; its id. It is planned and worked on by workers: nothing is opened here."""
+        """A new job over a video; its id. It is planned and worked on by workers: nothing is opened here.
+
+        Raises InvalidInputError for what cannot be chosen of a stream.
+        """
+        if source.live:
+            selection.check_live()
         job_id, now = str(uuid7()), utc_now()
 
         def store(connection: Connection) -> None:
@@ -162,6 +175,30 @@ class Jobs:
         query = select(job_frames).where(*mine).order_by(job_frames.c.index)
         return self._found(query if limit is None else query.limit(_checked(limit)))
 
+    def frame_pages(
+        self, job_id: str, *, after: int = -1, limit: int | None = None
+    ) -> Iterator[builtins.list[JobFrame]]:
+        """`frames`, a thousand at a time, each read when asked for: all those of a job may be more than fit into memory."""
+        left = limit
+        while left is None or left > 0:
+            wanted = _PAGE if left is None else min(left, _PAGE)
+            page = self.frames(job_id, after=after, limit=wanted)
+            if page:
+                yield page
+                after = page[-1].index
+            if len(page) < wanted:
+                return
+            left = None if left is None else left - wanted
+
+    def frames_spread(self, job_id: str, count: int) -> builtins.list[JobFrame]:
+        """So many frames of a job, evenly spread, by time; all where it has no more."""
+        mine = job_frames.c.job_id == _legal(job_id)
+        with reading(self._engine) as connection:
+            indexes = select(job_frames.c.index).where(mine).order_by(job_frames.c.index)
+            there = connection.execute(indexes).scalars().all()
+        chosen = [there[number * len(there) // count] for number in range(count)] if len(there) > count else there
+        return self._found(select(job_frames).where(mine, job_frames.c.index.in_(chosen)).order_by(job_frames.c.index))
+
     def frame(self, job_id: str, index: int) -> JobFrame:
         """One frame of a job. Raises NotFoundError."""
         mine = job_frames.c.job_id == _legal(job_id), job_frames.c.index == index
@@ -191,7 +228,7 @@ class Jobs:
         self._remove(job_id)
 
     def tidy(self) -> None:
-        """Remove what was left of jobs whose cancelling was cut short, and frames that belong to none."""
+        """Remove what was left of jobs whose cancelling was cut short, and frames and uploads that belong to none."""
         cancelled = select(jobs.c.job_id).where(jobs.c.status == "cancelled")
         with reading(self._engine) as connection:
             left = connection.execute(cancelled).scalars().all()
@@ -209,6 +246,7 @@ class Jobs:
         if time.monotonic() >= self._next_sweep:  # it looks at every file
             self._next_sweep = time.monotonic() + _SWEEP
             self._frames.sweep()
+            self._remove_unclaimed()
 
     def exists(self, job_id: str) -> bool:
         """Whether there is such a job, cancelled or not."""
@@ -226,6 +264,17 @@ class Jobs:
                 connection.execute(select(segments.c.segment).where(segments.c.job_id == job_id, *held)).first()
                 is not None
             )
+
+    def _remove_unclaimed(self) -> None:
+        """Uploads before jobs: one that is submitted meanwhile, by its key, is then known."""
+        if not (uploads := list(self._uploads_before(utc_now() - _UNCLAIMED))):
+            return
+        with reading(self._engine) as connection:
+            claimed = set(connection.execute(select(job_videos.c.place).where(job_videos.c.kind == "object")).scalars())
+        for key in uploads:
+            if key not in claimed:
+                self._remove_object(key)
+                logger.info("an upload of no job removed", extra={"key": key})
 
     def _remove(self, job_id: str) -> None:
         """Files first: while there are rows, somebody can still come back for them."""

@@ -1,7 +1,7 @@
 """From which frames are wanted to who decodes what: nothing is decoded for it."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -42,12 +42,15 @@ class Segment:
     """What has to be decoded for them."""
     cost: float
     """Seconds of one core it takes, very roughly."""
+    live: bool = False
+    """A whole stream, read as it comes: what its targets are is not known beforehand."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, for its row in the registry."""
         return {
             "number": self.number,
             "cost": self.cost,
+            "live": self.live,
             "targets": [[target.index, target.time, target.pts] for target in self.targets],
             "runs": [{"entry": run.entry, "pts": run.pts, "timed": run.timed} for run in self.runs],
         }
@@ -63,16 +66,30 @@ class Segment:
                 for run in document["runs"]
             ),
             document["cost"],
+            document.get("live", False),
         )
 
 
-def plan(index: VideoIndex, selection: Selection, *, segments: int | None = None) -> list[Segment]:
+def plan(
+    index: VideoIndex,
+    selection: Selection,
+    *,
+    segments: int | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Segment]:
     """The frames a selection means, cut into segments of a few seconds of work each, or into about so many.
 
     The number of frames is known from it: `sum(len(segment.targets) ...)`. Scenes alone need pictures: the video is decoded
-    for them. Raises InvalidInputError when the video has no such frame.
+    for them, until `should_stop`, which is looked at between frames; then there is no plan: the list is empty. Raises
+    InvalidInputError when the video has no such frame.
     """
-    wanted = _wanted(index, selection)
+    if selection.scenes is None:
+        wanted = _wanted(index, selection)
+    else:
+        changes = scene_changes(index, selection.scenes, should_stop=should_stop).tolist()
+        if should_stop():
+            return []
+        wanted = _wanted(index, selection, changes)
     targets = [Target(number, time, int(index.pts[place])) for number, (time, place) in enumerate(wanted)]
     places = [place for _, place in wanted]
     bounds = [0, *_cuts(index, places, segments), len(places)]
@@ -87,13 +104,37 @@ def plan(index: VideoIndex, selection: Selection, *, segments: int | None = None
     ]
 
 
-def _wanted(index: VideoIndex, selection: Selection) -> list[tuple[float, int]]:
-    """Times, and the frames they mean, both ascending."""
+def plan_live(selection: Selection, duration: float | None) -> tuple[Segment, int | None]:
+    """All of a stream as one segment, and how many frames it will have: None where nobody knows.
+
+    `duration` is in seconds, as far as its server says. Raises InvalidInputError for what cannot be chosen of a stream.
+    """
+    selection.check_live()
+    segment = Segment(0, (), (), 0.0, live=True)
+    known = [limit for limit in (duration, selection.stop) if limit is not None]
+    end = exact(min(known)) if known else None
+    if duration is not None and (selection.start or 0.0) >= duration:
+        raise InvalidInputError(f"start {selection.start:g} is beyond the end of the stream: it has {duration:.2f} s")
+    if selection.times is not None:
+        return segment, sum(end is None or time < end for time in set(selection.times))
+    if end is None or (step := step_of(selection)) is None:
+        return segment, None
+    return segment, max(1, math.ceil((end - exact(selection.start or 0.0)) / step))
+
+
+def step_of(selection: Selection) -> Fraction | None:
+    """Seconds from one wanted time to the next; None where frames are not chosen so."""
+    if selection.interval is not None:
+        return exact(selection.interval)
+    return None if selection.fps is None else 1 / exact(selection.fps)
+
+
+def _wanted(index: VideoIndex, selection: Selection, changes: Sequence[int] = ()) -> list[tuple[float, int]]:
+    """Times, and the frames they mean, both ascending; `changes` of scenes are ticks."""
     begin, end = _range(index, selection)
     if selection.times is not None:
-        return _at(index, [_exact(time) for time in sorted(set(selection.times))], end)
-    if selection.interval is not None or selection.fps is not None:
-        step = _exact(selection.interval) if selection.interval is not None else 1 / _exact(selection.fps or 1.0)
+        return _at(index, [exact(time) for time in sorted(set(selection.times))], end)
+    if (step := step_of(selection)) is not None:
         number = max(1, math.ceil((end - begin) / step))
         return _at(index, (begin + step * k for k in range(number)), end, strict=False)
     first, last = (int(np.searchsorted(index.pts, index.pts[0] + index.ticks(time))) for time in (begin, end))
@@ -104,8 +145,7 @@ def _wanted(index: VideoIndex, selection: Selection) -> list[tuple[float, int]]:
     if selection.keyframes:
         places = first + np.flatnonzero(index.keyframe[first:last])
     elif selection.scenes is not None:
-        changes = np.searchsorted(index.pts, scene_changes(index, selection.scenes))
-        places = [int(place) for place in changes if first <= place < last]
+        places = [int(place) for place in np.searchsorted(index.pts, changes) if first <= place < last]
     found = [(index.seconds(int(place)), int(place)) for place in places]
     if not found:
         raise InvalidInputError(f"there is no such frame between {float(begin):g} and {float(end):g} s of the video")
@@ -114,10 +154,10 @@ def _wanted(index: VideoIndex, selection: Selection) -> list[tuple[float, int]]:
 
 def _range(index: VideoIndex, selection: Selection) -> tuple[Fraction, Fraction]:
     length = int(index.end - index.pts[0]) * index.time_base
-    begin = _exact(selection.start or 0.0)
+    begin = exact(selection.start or 0.0)
     if begin >= length:
         raise InvalidInputError(f"start {float(begin):g} is beyond the end of the video: it has {float(length):.2f} s")
-    return begin, length if selection.stop is None else min(length, _exact(selection.stop))
+    return begin, length if selection.stop is None else min(length, exact(selection.stop))
 
 
 def _at(index: VideoIndex, times: Iterable[Fraction], end: Fraction, *, strict: bool = True) -> list[tuple[float, int]]:
@@ -131,7 +171,7 @@ def _at(index: VideoIndex, times: Iterable[Fraction], end: Fraction, *, strict: 
     return found
 
 
-def _exact(seconds: float) -> Fraction:
+def exact(seconds: float) -> Fraction:
     """0.1 is a tenth, so that no rounding adds up."""
     return Fraction(seconds).limit_denominator(1_000_000)
 

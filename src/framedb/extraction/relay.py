@@ -1,16 +1,18 @@
 """`Relay`: what is no file, handed to FFmpeg as if it were on this machine.
 
 FFmpeg looks names up by itself and follows redirects wherever they lead. So it is given a URL of ours on the loopback, and
-what is behind it is fetched here: from an object of FrameDB, or from a host whose address was looked at, at every step.
+what is behind it is fetched here: from an object of FrameDB, or from a host whose address was looked at, at every step. RTSP
+goes through a `Tunnel`.
 """
 
 import logging
 import re
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from types import TracebackType
@@ -20,15 +22,24 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from typing_extensions import Buffer
 
-from framedb.errors import FrameDBError, InvalidInputError, MediaUnavailableError, NotFoundError, NotVideoError
+from framedb.errors import (
+    FrameDBError,
+    InvalidInputError,
+    MediaTimeoutError,
+    MediaUnavailableError,
+    NotFoundError,
+    NotVideoError,
+)
 from framedb.extraction.sources import PORTS, VideoSource, check_url
+from framedb.extraction.tunnel import Tunnel
 from framedb.extraction.webhook import pinned_pool
 from framedb.redaction import redacted
 
 logger = logging.getLogger(__name__)
 
 _REDIRECTS = 5
-_TIMEOUT = 20.0  # seconds to connect, and for each piece
+_TIMEOUT = 20.0  # seconds to connect, and without a byte from then on: however long all of it takes
+_LOOK = 0.2  # seconds between two looks at whether to stop
 _PIECE = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _SUFFIXES = {".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"}
@@ -50,6 +61,15 @@ class Part:
 class _Served:
     source: VideoSource
     failure: FrameDBError | None = None
+    stopped: bool = False
+    connections: set[socket.socket] = field(default_factory=set)
+
+    def stop(self) -> None:
+        """FFmpeg waits for nothing any more."""
+        self.stopped = True
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 ReadObject = Callable[[str, int, int | None], "tuple[int, Iterator[Buffer]] | None"]
@@ -95,28 +115,60 @@ class Relay:
         self._thread.join()
 
     @contextmanager
-    def url_of(self, source: VideoSource) -> Iterator[str]:
-        """A URL that FFmpeg can open. What went wrong on the way is raised here, in place of FFmpeg's own guess."""
+    def url_of(self, source: VideoSource, should_stop: Callable[[], bool] = lambda: False) -> Iterator[str]:
+        """A URL that FFmpeg can open. What went wrong on the way is raised here, in place of FFmpeg's own guess.
+
+        Once `should_stop` is true, FFmpeg gets no further, whatever it waits for, and nothing is raised for it.
+        """
+        if source.live:
+            with self._tunnelled(source, should_stop) as url:
+                yield url
+            return
         token = secrets.token_urlsafe(24)
         suffix = PurePosixPath(urlsplit(source.name).path).suffix.lower()
         path = f"/{token}/video{suffix if suffix in _SUFFIXES else '.mp4'}"
         self._served[path] = served = _Served(source)
         url = f"http://127.0.0.1:{self._server.server_port}{path}"
         try:
-            yield url
+            with _watched(served, should_stop), _renamed(url, source.name):
+                yield url
         except FrameDBError as exc:
             if served.failure is not None:
                 raise served.failure from exc
-            exc.args = (str(exc).replace(url, source.name),)
             raise
         finally:
             del self._served[path]
+        if served.failure is not None and not should_stop():
+            raise served.failure
+
+    @contextmanager
+    def _tunnelled(self, source: VideoSource, should_stop: Callable[[], bool]) -> Iterator[str]:
+        parts = urlsplit(source.place)
+        address = check_url(parts, hosts=self._hosts, allow_private=self._allow_private)[0]
+        port = parts.port or PORTS[parts.scheme]
+        with Tunnel(address, port, name=source.name, timeout=_TIMEOUT, should_stop=should_stop) as tunnel:
+            login, at, _ = parts.netloc.rpartition("@")
+            url = parts._replace(netloc=f"{login}{at}127.0.0.1:{tunnel.port}").geturl()
+            try:
+                with _renamed(redacted(url), source.name):
+                    yield url
+            except FrameDBError as exc:
+                if tunnel.failure is not None:
+                    raise tunnel.failure from exc
+                raise
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         served = self._served.get(handler.path)
-        if served is None:
+        if served is None or served.stopped:
             handler.send_error(404)
             return
+        served.connections.add(handler.connection)
+        try:
+            self._serve(served, handler)
+        finally:
+            served.connections.discard(handler.connection)
+
+    def _serve(self, served: _Served, handler: BaseHTTPRequestHandler) -> None:
         match = _RANGE.fullmatch(handler.headers.get("Range", ""))
         begin, end = (int(match[1]), int(match[2]) + 1 if match[2] else None) if match else (0, None)
         with ExitStack() as opened:
@@ -126,15 +178,22 @@ class Relay:
                 first = next(pieces, b"")
                 if part.begin == 0:
                     _refuse_text(bytes(memoryview(first)[:16]), served.source)
-            except FrameDBError as exc:
-                served.failure = exc
+            except (FrameDBError, urllib3.exceptions.HTTPError, OSError) as exc:
+                served.failure = _failure(exc, served.source)
                 handler.send_error(502)
                 return
-            except (urllib3.exceptions.HTTPError, OSError) as exc:
-                served.failure = MediaUnavailableError(f"{served.source.name} does not answer: {type(exc).__name__}")
-                handler.send_error(502)
-                return
-            _send(handler, part, first, pieces, is_range=match is not None)
+            _send_head(handler, part, is_range=match is not None)
+            handler.wfile.write(first)
+            while (piece := self._next(served, pieces)) is not None:
+                handler.wfile.write(piece)
+
+    def _next(self, served: _Served, pieces: Iterator[Buffer]) -> Buffer | None:
+        try:
+            return next(pieces, None)
+        except (FrameDBError, urllib3.exceptions.HTTPError, OSError) as exc:
+            served.failure = _failure(exc, served.source)
+            logger.warning("a video ended early on its way: %s", served.failure)
+            return None
 
     def _part(self, source: VideoSource, begin: int, end: int | None, opened: ExitStack) -> Part:
         if source.kind == "url":
@@ -155,7 +214,7 @@ class Relay:
             if answer.status in (301, 302, 303, 307, 308) and "Location" in answer.headers:
                 url = urljoin(url, answer.headers["Location"])
                 continue
-            return _part_of(answer, source)
+            return _part_of(answer, source, begin)
         raise MediaUnavailableError(f"{source.name} is redirected more than {_REDIRECTS} times")
 
     def _get(self, url: str, begin: int, end: int | None, opened: ExitStack) -> urllib3.BaseHTTPResponse:
@@ -183,7 +242,7 @@ class Relay:
         return answer
 
 
-def _part_of(answer: urllib3.BaseHTTPResponse, source: VideoSource) -> Part:
+def _part_of(answer: urllib3.BaseHTTPResponse, source: VideoSource, begin: int) -> Part:
     pieces = answer.stream(_PIECE, decode_content=False)
     if answer.status == 206:
         match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", answer.headers.get("Content-Range", ""))
@@ -194,16 +253,22 @@ def _part_of(answer: urllib3.BaseHTTPResponse, source: VideoSource) -> Part:
     if answer.status == 200:
         length = answer.headers.get("Content-Length", "")
         size = int(length) if length.isdigit() else None
-        return Part(0, size, size, pieces)
+        return Part(begin, size, size, _behind(pieces, begin))  # it sends no parts of files
     reason = {401: "refuses us", 403: "refuses us", 404: "is not there"}.get(
         answer.status, f"is answered {answer.status}"
     )
     raise MediaUnavailableError(f"{source.name} {reason}; check the URL")
 
 
-def _send(
-    handler: BaseHTTPRequestHandler, part: Part, first: Buffer, pieces: Iterator[Buffer], *, is_range: bool
-) -> None:
+def _behind(pieces: Iterator[bytes], begin: int) -> Iterator[Buffer]:
+    """What comes behind so many bytes."""
+    for piece in pieces:
+        if len(piece) > begin:
+            yield memoryview(piece)[begin:]
+        begin = max(0, begin - len(piece))
+
+
+def _send_head(handler: BaseHTTPRequestHandler, part: Part, *, is_range: bool) -> None:
     ranged = is_range and part.size is not None and part.end is not None
     handler.send_response(206 if ranged and part.end else 416 if ranged else 200)
     # Never what the other side says it is: a playlist would make FFmpeg open whatever it names.
@@ -214,12 +279,46 @@ def _send(
         if ranged and part.end:
             handler.send_header("Content-Range", f"bytes {part.begin}-{part.end - 1}/{part.size}")
     handler.end_headers()
-    handler.wfile.write(first)
+
+
+def _failure(exc: Exception, source: VideoSource) -> FrameDBError:
+    if isinstance(exc, FrameDBError):
+        return exc
+    if isinstance(exc, urllib3.exceptions.ReadTimeoutError):
+        return MediaTimeoutError(
+            f"{source.name} sent nothing for {_TIMEOUT:g} s; look at its server, and submit it again"
+        )
+    return MediaUnavailableError(f"{source.name} does not answer: {type(exc).__name__}")
+
+
+@contextmanager
+def _watched(served: _Served, should_stop: Callable[[], bool]) -> Iterator[None]:
+    """FFmpeg may wait for bytes: somebody else has to look at whether it still shall."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_LOOK):
+            if should_stop():
+                served.stop()
+                return
+
+    thread = threading.Thread(target=watch, name="relay-watch", daemon=True)
+    thread.start()
     try:
-        for piece in pieces:
-            handler.wfile.write(piece)
-    except (urllib3.exceptions.HTTPError, FrameDBError) as exc:  # it is cut off: FFmpeg asks again from there
-        logger.warning("a video ended early on its way: %s", exc)
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@contextmanager
+def _renamed(url: str, name: str) -> Iterator[None]:
+    """The video's own name in messages, in place of a URL of ours."""
+    try:
+        yield
+    except FrameDBError as exc:
+        exc.args = (str(exc).replace(url, name),)
+        raise
 
 
 def _refuse_text(start: bytes, source: VideoSource) -> None:

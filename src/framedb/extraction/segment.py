@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from framedb.extraction.plan import Segment, Target
-from framedb.media import ExactDecoder, JPEGEncoder, oriented
+from framedb.media import ExactDecoder, JPEGEncoder, Picture, oriented
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,11 @@ def extract(
                     return
                 data = oriented(encoder.encode(picture.image), picture.rotation)
                 for target in targets[pts]:
-                    yield ExtractedFrame(
-                        target.index, target.time, picture.pts, picture.time_base, picture.width, picture.height,
-                        picture.keyframe, picture.corrupt, data,
-                    )  # fmt: skip
+                    yield extracted(target.index, target.time, picture, data)
+
+
+def extracted(index: int, time: float, picture: Picture, data: bytes) -> ExtractedFrame:
+    """A decoded frame with its place and its JPEG."""
+    return ExtractedFrame(
+        index, time, picture.pts, picture.time_base, picture.width, picture.height, picture.keyframe, picture.corrupt, data
+    )  # fmt: skip

@@ -70,6 +70,14 @@ class Selection:
         if self.start is not None or self.stop is not None:
             raise InvalidInputError("times are given, and start or stop with them: leave start and stop out")
 
+    def check_live(self) -> None:
+        """Raises InvalidInputError for what cannot be chosen while a stream comes, before its end is known."""
+        if self.count is not None or self.scenes is not None:
+            raise InvalidInputError(
+                f"{'count' if self.scenes is None else 'scenes'} takes all of the video, and this is a stream: "
+                "choose interval, fps, every, keyframes or times"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON: what was chosen, and nothing else."""
         return {key: value for key, value in asdict(self).items() if _is_given(value)}

@@ -26,6 +26,11 @@ class VideoSource:
     owned: bool = False
     """It was uploaded for this job: the object goes with it."""
 
+    @property
+    def live(self) -> bool:
+        """It comes at its own pace, from its beginning on, and nobody knows beforehand what: RTSP."""
+        return self.kind == "url" and urlsplit(self.place).scheme in ("rtsp", "rtsps")
+
 
 def uploaded(key: str, name: str) -> VideoSource:
     """The source of a video that was uploaded into an object; `name` is what its owner calls it."""

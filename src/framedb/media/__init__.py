@@ -14,6 +14,7 @@ from framedb.media.probe import MediaInfo, probe
 from framedb.media.sampler import Sampler
 from framedb.media.scaling import SheetLayout, contact_sheet, scaled
 from framedb.media.scenes import scene_changes
+from framedb.media.shown import each_frame, shown_at
 from framedb.media.source import MediaSource, parse_url
 from framedb.media.video import Video, open_video
 
@@ -30,6 +31,7 @@ __all__ = [
     "VideoIndex",
     "contact_sheet",
     "decode_image",
+    "each_frame",
     "image_size",
     "open_video",
     "oriented",
@@ -40,4 +42,5 @@ __all__ = [
     "runs_of",
     "scaled",
     "scene_changes",
+    "shown_at",
 ]

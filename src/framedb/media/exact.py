@@ -194,7 +194,7 @@ class ExactDecoder:
 
     def _find(self, pts: int, dts: int) -> bool:
         for packet in self._packets():
-            if packet.pts == pts and packet.is_keyframe:
+            if packet.pts == pts and (packet.dts == dts or packet.is_keyframe):
                 self._reader = chain([packet], self._reader)
                 return True
             if packet.dts is not None and packet.dts > dts:

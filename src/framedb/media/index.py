@@ -1,6 +1,7 @@
 """Where every frame of a video is, found without decoding."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -9,12 +10,17 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from framedb.errors import MediaError, NotVideoError
+from framedb.media.cut_off import is_cut_off
+from framedb.media.movie_header import movie_header
+from framedb.media.ranges import RangedFile
+from framedb.media.source import parse_url
 from framedb.media.video import Video, open_video
 
 Ticks = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 _MUCH = 1.0  # seconds a file may be said to be longer than it is
+_EVEN = 0.98  # of all steps from frame to frame
 _NONE = np.iinfo(np.int64).min  # of a packet without such a timestamp
 
 
@@ -82,32 +88,61 @@ class VideoIndex:
 def read_index(url: str, *, open_timeout: float = 10.0, should_stop: Callable[[], bool] = lambda: False) -> VideoIndex:
     """The frames of a video that has an end, from one pass over its packets; nothing is decoded.
 
+    Of a complete MP4 or MOV on a web server that sends parts of files the header alone is fetched: FFmpeg takes the times of
+    its frames from there, and what stands alone. Everything else is read from end to end, wherever it is: no other container
+    tells the times of all its frames in one place, and a list of the times of decoding, which some have, does not do.
+
     A damaged or cut-off file gives what can be read of it, and says in `lost` what cannot. `should_stop` is looked at
     between packets: once it is true, the rest counts as lost. Raises as `open_video`, and NotVideoError for a camera.
     """
+    source = parse_url(url)
+    if source.stall is not None and (index := _from_header(url, source.stall, should_stop)) is not None:
+        return index
     with open_video(url, open_timeout=open_timeout) as video:
         if video.live:
             raise NotVideoError(f"{video.source.name} is live and has no end; add it as a camera instead")
         if video.source.format == "lavfi" and "duration=" not in urlsplit(url).query:
             raise NotVideoError(f"{url} never ends; add duration=5 to it")
-        packets = _Packets(video)
-        packets.read(should_stop)
-        return packets.index()
+        return _read(video, should_stop)
+
+
+def _from_header(url: str, stall: float, should_stop: Callable[[], bool]) -> VideoIndex | None:
+    """None where there is none, or not all is in it; what went wrong shows again when all is read."""
+    with suppress(OSError, MediaError), RangedFile(url, stall=stall) as file:
+        header = movie_header(file)
+        if header is None:
+            return None
+        with open_video(url, header=header) as video:
+            return _read(video, should_stop) if _lists_keyframes(video) else None
+    return None
+
+
+def _lists_keyframes(video: Video) -> bool:
+    """Where a header calls all frames keyframes, those of most codecs are not: only the pictures tell."""
+    listed = video.stream.index_entries
+    return video.stream.codec_context.codec.intra_only or not all(entry.is_keyframe for entry in listed)
+
+
+def _read(video: Video, should_stop: Callable[[], bool]) -> VideoIndex:
+    packets = _Packets(video, should_stop)
+    packets.read()
+    return packets.index()
 
 
 class _Packets:
     """What packets say of themselves, in order of decoding."""
 
-    def __init__(self, video: Video) -> None:
+    def __init__(self, video: Video, should_stop: Callable[[], bool]) -> None:
         self._video = video
-        self._rows: list[tuple[int, int, int, bool, bool]] = []  # pts, dts, duration, keyframe, hidden
+        self._should_stop = should_stop
+        self._rows: list[tuple[int, int, int, bool, bool, bool]] = []  # pts, dts, duration, keyframe, hidden, damaged
         self._error: str | None = None
 
-    def read(self, should_stop: Callable[[], bool]) -> None:
+    def read(self) -> None:
         rows = self._rows
         try:
             for packet in self._video.packets():
-                if should_stop():
+                if self._should_stop():
                     break
                 pts, dts = packet.pts, packet.dts
                 rows.append(
@@ -117,6 +152,7 @@ class _Packets:
                         packet.duration or 0,
                         packet.is_keyframe,
                         packet.is_discard,
+                        packet.is_corrupt,
                     )
                 )
         except MediaError as exc:
@@ -127,7 +163,7 @@ class _Packets:
             raise NotVideoError(f"{self._video.source.name}: there is not one picture in it; is the file complete?")
 
     def index(self) -> VideoIndex:
-        pts, dts, duration, keyframe, hidden = (np.array(column) for column in zip(*self._rows, strict=True))
+        pts, dts, duration, keyframe, hidden, _ = (np.array(column) for column in zip(*self._rows, strict=True))
         if self._lies_still or not keyframe.any():
             keyframe[:] = True if self._lies_still else keyframe
             keyframe[0] = True
@@ -168,13 +204,15 @@ class _Packets:
         video = self._video
         fps = video.fps or float(len(found["pts"]) / ((found["end"] - found["pts"][0]) * found["time_base"]))
         length = float((found["end"] - found["pts"][0]) * found["time_base"])
+        end = self._end(float(found["pts"][0] * found["time_base"]), length)
+        lost = [what for what in (self._damage(found["pts"], is_whole=end is None), end) if what]
         return VideoIndex(
             url=video.source.url,
             width=video.width,
             height=video.height,
             codec=video.codec,
             fps=fps,
-            lost=self._lost(length),
+            lost=" and ".join(lost) or self._error,
             **found,
         )
 
@@ -188,14 +226,41 @@ class _Packets:
             return int(np.median(np.diff(pts)))
         return max(1, round(1 / Fraction(self._video.fps or 25) / self._video.time_base))
 
-    def _lost(self, length: float) -> str | None:
-        listed = len(self._video.stream.index_entries) if self._video.container_lists_all else 0
-        if listed > len(self._rows):
-            return f"{listed - len(self._rows)} of {listed} frames are not in the file: it was cut off"
-        claimed = self._video.claimed_duration or 0.0
-        if claimed > length + _MUCH and self._video.source.format != "lavfi":
+    def _damage(self, pts: Ticks, *, is_whole: bool) -> str | None:
+        """What is wrong inside."""
+        damaged = sorted(row[0] for row in self._rows[:-1] if row[5])
+        if not damaged and is_whole and self._video.container == "mpegts":
+            damaged = _holes(pts)
+        if not damaged:
+            return None
+        places = "1 place" if len(damaged) == 1 else f"{len(damaged)} places"
+        begin = max(0.0, float((damaged[0] - int(pts[0])) * self._video.time_base))
+        return f"the video is damaged in {places}, first at {begin:.2f} s: parts of it are missing there"
+
+    def _end(self, begin: float, length: float) -> str | None:
+        """What is missing at the end."""
+        video = self._video
+        whole = len(self._rows) - self._rows[-1][5]  # of the very last frame there may be a part
+        listed = len(video.stream.index_entries) if video.container_lists_all else 0
+        if listed > whole:
+            return f"{listed - whole} of {listed} frames are not in the file: it was cut off"
+        claimed = video.claimed_duration or 0.0
+        if video.container.startswith("matroska"):  # it counts from zero, wherever the video begins
+            claimed -= begin
+        if claimed > length + _MUCH and video.source.format != "lavfi":
             return f"the file is said to have {claimed:.1f} s of video, and {length:.1f} s can be read: it was cut off"
-        return self._error
+        keyframe = max((row[1] for row in self._rows if row[3]), default=0)
+        if not self._should_stop() and is_cut_off(video, keyframe):
+            return f"the end of the file is missing after {length:.2f} s: it was cut off"
+        return None
+
+
+def _holes(pts: Ticks) -> list[int]:
+    """Where frames are missing that come evenly everywhere else: a counter of packets may fit again behind a hole."""
+    steps = np.diff(pts)
+    usual = np.median(steps) if len(steps) else 0
+    even = (np.abs(steps - usual) <= 1).mean() if len(steps) else 0
+    return [int(at) for at in pts[:-1][steps > 1.5 * usual]] if even > _EVEN else []
 
 
 def _entries(pts: Ticks, keyframe: Flags) -> Ticks:

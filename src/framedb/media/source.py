@@ -16,6 +16,7 @@ _PATTERNS = {
     "rgbtestsrc", "sierpinski", "smptebars", "smptehdbars", "testsrc", "testsrc2", "yuvtestsrc", "zoneplate",
 }  # fmt: skip
 _SIZED = {"size": "640x360", "rate": "25"}
+_STALL = 30.0  # seconds: a busy server, a tape robot; all of a file may take as long as it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class MediaSource:
     """FFmpeg's name of the format, where it must be told."""
     options: dict[str, str] = field(default_factory=dict)
     """Options FFmpeg opens it with."""
+    stall: float | None = None
+    """Seconds without a byte until a file on a server is given up, however long all of it takes; None for all else."""
 
     @property
     def name(self) -> str:
@@ -78,7 +81,9 @@ def parse_url(url: str) -> MediaSource:
         # TCP: UDP loses packets in every busy network, and a lost packet spoils pictures until the next keyframe.
         return MediaSource(url, live=True, target=url, options={"rtsp_transport": "tcp"})
     if scheme in ("http", "https"):
-        return MediaSource(url, live=_is_live_http(url), target=url)
+        if _is_live_http(url):
+            return MediaSource(url, live=True, target=url)
+        return MediaSource(url, live=False, target=url, options={"rw_timeout": f"{_STALL * 1e6:.0f}"}, stall=_STALL)
     if scheme == "test":
         return MediaSource(url, live=False, target=_pattern(url), format="lavfi")
     if scheme == "file":

@@ -19,6 +19,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from framedb.errors import InvalidInputError, MediaTimeoutError, NotVideoError
+from framedb.media.movie_header import MovieHeader
 from framedb.media.picture import Picture
 from framedb.media.sampler import Sampler
 from framedb.media.source import MediaSource, parse_url
@@ -32,39 +33,47 @@ _DURATION = re.compile(r"(?P<h>\d+):(?P<m>\d+):(?P<s>[\d.]+)")
 _TOO_BROKEN = 300  # packets in a row without one picture: this is not going to be a video any more
 
 
-def open_video(url: str, *, open_timeout: float = 10.0, read_timeout: float = 10.0) -> Video:
+def open_video(
+    url: str, *, open_timeout: float = 10.0, read_timeout: float = 10.0, header: MovieHeader | None = None
+) -> Video:
     """Open a camera, file, device or test pattern (see `parse_url`). Use it in a `with` statement.
 
-    Timeouts are in seconds: for opening as a whole, and for each read after that. Raises MediaUnavailableError,
-    MediaTimeoutError, NotVideoError, and InvalidInputError for a URL of no known kind.
+    Timeouts are in seconds: for opening as a whole, and for each read after that. A file on a server has none of them: it is
+    given up when nothing came for `MediaSource.stall`. With a `header` nothing but that of it is read, and no picture of it
+    can be decoded. Raises MediaUnavailableError, MediaTimeoutError, NotVideoError, and InvalidInputError for a URL of no known
+    kind.
     """
     source = parse_url(url)
     source.check()
     began = time.monotonic()
+    deadline = source.stall or open_timeout / 2  # FFmpeg's holds for connecting, and once more for finding the streams
     try:
-        # FFmpeg's deadline holds for connecting, and once more for finding the streams.
-        container = av.open(
-            source.target,
-            "r",
-            format=source.format,
-            options=source.options,
-            timeout=(open_timeout / 2, read_timeout),
-            **_LENIENT,
-        )
+        container = _container(source, header, None if source.stall else (deadline, read_timeout))
     except FFmpegError as exc:
         # An interrupted RTSP handshake ends as "invalid data": the clock knows better.
-        late = source.live and time.monotonic() - began >= open_timeout / 2
-        raise translated(exc, source.name, after=open_timeout if late else None) from exc
+        late = (source.live or source.stall) and time.monotonic() - began >= deadline
+        raise translated(exc, source.name, after=source.stall or open_timeout if late else None) from exc
     try:
         stream = _video_stream(container, source)
-        if not stream.codec_context.width and time.monotonic() - began >= open_timeout / 2:
+        if not stream.codec_context.width and time.monotonic() - began >= deadline:
             raise MediaTimeoutError(f"{source.name}: no picture came within {open_timeout:g} s; is the camera sending?")
         if not stream.codec_context.width:
             raise NotVideoError(f"{source.name} holds a video stream without a picture in it; is it complete?")
     except BaseException:
         container.close()
         raise
-    return Video(source, container, stream, read_timeout=read_timeout)
+    return Video(source, container, stream, read_timeout=source.stall or read_timeout)
+
+
+def _container(source: MediaSource, header: MovieHeader | None, timeout: tuple[float, float] | None) -> InputContainer:
+    # A movie's header says all that a parser would find out from the pictures, which are not there.
+    target, how, options = (
+        (header, "mov", {"fflags": "noparse"}) if header else (source.target, source.format, source.options)
+    )
+    container: InputContainer = av.open(target, "r", format=how, options=options, timeout=timeout, **_LENIENT)
+    if header is not None:
+        header.skip_media()
+    return container
 
 
 def _video_stream(container: InputContainer, source: MediaSource) -> VideoStream:
@@ -131,15 +140,25 @@ class Video:
 
     @property
     def duration(self) -> float | None:
-        """Seconds; None for a camera, and where the file does not say."""
-        if self._container.duration is not None and not self.live:
-            return self._container.duration / av.time_base
-        return None
+        """Seconds; None for a camera, and where the file does not say. An RTSP server says it of a recording."""
+        if self._container.duration is None or (self.live and self.container != "rtsp"):
+            return None
+        return self._container.duration / av.time_base
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; 0 or less where nobody knows."""
+        return self._container.size
+
+    @property
+    def container(self) -> str:
+        """FFmpeg's name of the format of the container: `matroska,webm`, `mpegts`, ..."""
+        return self._container.format.name
 
     @property
     def container_lists_all(self) -> bool:
         """The container has an index of every frame (MP4 and MOV; their fragmented kind lists what was found so far)."""
-        return "mov" in self._container.format.name.split(",")
+        return "mov" in self.container.split(",")
 
     @property
     def claimed_duration(self) -> float | None:
@@ -149,12 +168,12 @@ class Video:
         match = _DURATION.fullmatch(self.stream.metadata.get("DURATION", ""))  # Matroska
         if match:
             return int(match["h"]) * 3600 + int(match["m"]) * 60 + float(match["s"])
-        return self.duration if len(self._container.streams) == 1 and self._container.format.name != "mpegts" else None
+        return self.duration if len(self._container.streams) == 1 and self.container != "mpegts" else None
 
     @property
     def times_are_guessed(self) -> bool:
         """The container has times of decoding alone, and pictures are shown in another order (AVI with B-frames)."""
-        return self._container.format.name == "avi" and self.stream.codec_context.has_b_frames
+        return self.container == "avi" and self.stream.codec_context.has_b_frames
 
     def seek(self, ticks: int) -> None:
         """Go to the keyframe at or before this time, as well as the container can; the decoder forgets what it has.
@@ -186,14 +205,17 @@ class Video:
         packets = self._read()
         # RTSP gives no timestamp to what comes before its first sender report. That is the first keyframe.
         untimed: list[Packet[VideoStream]] = []
+        following: list[Packet[VideoStream]] = []
         for packet in packets:
-            if packet.pts is not None or len(untimed) == _MAX_UNTIMED:
-                yield from self._with_times(untimed, packet)
-                untimed = []
-                yield packet
+            if packet.pts is None and not following and len(untimed) < _MAX_UNTIMED:
+                untimed.append(packet)
+                continue
+            following.append(packet)
+            # Of those that follow, the first to be shown need not be the first to come.
+            if not untimed or packet.pts is None or len(following) > self.stream.codec_context.has_b_frames:
                 break
-            untimed.append(packet)
-        yield from untimed
+        yield from self._with_times(untimed, following)
+        yield from following
         yield from packets
 
     def _read(self) -> Iterator[Packet[VideoStream]]:
@@ -217,12 +239,13 @@ class Video:
                 return
 
     def _with_times(
-        self, untimed: list[Packet[VideoStream]], following: Packet[VideoStream]
+        self, untimed: list[Packet[VideoStream]], following: list[Packet[VideoStream]]
     ) -> Iterator[Packet[VideoStream]]:
         step = round(1 / (self.fps or 25) / self.time_base)
+        first = min((packet.pts for packet in following if packet.pts is not None), default=None)
         for position, packet in enumerate(untimed):
-            if following.pts is not None:
-                packet.pts = following.pts - step * (len(untimed) - position)
+            if first is not None:
+                packet.pts = first - step * (len(untimed) - position)
             yield packet
 
     def _sampled(self, fps: float, on_packet: Callable[[float | None], None] | None) -> Iterator[VideoFrame]:

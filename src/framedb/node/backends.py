@@ -1,6 +1,7 @@
 """What a node and its children work with, opened over engines that run already."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,9 +11,12 @@ from sqlalchemy import Engine
 from framedb.capture.cameras import Cameras
 from framedb.config import Settings
 from framedb.errors import EngineError
+from framedb.extraction.contents import FrameContents
 from framedb.extraction.jobs import Jobs
+from framedb.extraction.uploads import uploads_before
 from framedb.frame import NO_SOURCE
 from framedb.node.control_plane import ControlPlane, control_endpoint, open_control_plane
+from framedb.node.extraction import open_contents
 from framedb.node.objects import open_objects
 from framedb.placement.placement import FIRST
 from framedb.queueing.base import FrameQueue
@@ -20,7 +24,6 @@ from framedb.queueing.opening import open_queue, queue_options
 from framedb.queueing.tasks import TaskSender
 from framedb.registry import Leases
 from framedb.resp import Endpoint
-from framedb.stores.files import FrameFolder
 from framedb.tiering.durable import DurableTier
 from framedb.tiering.objects import Objects
 from framedb.tiering.tiers import Tiers
@@ -39,7 +42,7 @@ class Backends:
     leases: Leases
     cameras: Cameras
     jobs: Jobs
-    frames: FrameFolder
+    frames: FrameContents
     tasks: TaskSender
     control: Endpoint
 
@@ -76,7 +79,7 @@ def open_backends(settings: Settings, data_dir: Path, *, registry: Engine | None
         mark_durable=lambda source: plane.placement.place(source, durable=True),
         remove_copies=objects.remove_copies,
     )
-    frames = FrameFolder((settings.frames_base_path or data_dir / "frames").resolve())
+    frames = open_contents(plane, data_dir)
     return Backends(
         settings=settings,
         data_dir=data_dir,
@@ -92,7 +95,9 @@ def open_backends(settings: Settings, data_dir: Path, *, registry: Engine | None
         objects=objects,
         leases=Leases(plane.registry),
         cameras=Cameras(plane.registry),
-        jobs=Jobs(plane.registry, frames, remove_object=objects.delete),
+        jobs=Jobs(
+            plane.registry, frames, remove_object=objects.delete, uploads_before=partial(uploads_before, objects)
+        ),
         frames=frames,
         tasks=TaskSender(tasks_url(settings, control)),
         control=control,

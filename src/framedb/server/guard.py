@@ -3,7 +3,6 @@
 import logging
 import time
 from urllib.parse import unquote_to_bytes
-from uuid import uuid4
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from framedb.logs import request_id_of_context
 from framedb.server.admission import CHALLENGES, Admission, Refusal
 from framedb.server.replies import failure, unexpected
+from framedb.server.request_ids import HEADER, id_of_request
 
 access = logging.getLogger("framedb.access")
 
@@ -35,7 +35,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["framedb.request_id"] = request_id = uuid4().hex
+        scope["framedb.request_id"] = request_id = id_of_request(scope["headers"])
         started = time.perf_counter()
         status = 500
         answered = False
@@ -44,7 +44,7 @@ class Guard:
             nonlocal status, answered
             if message["type"] == "http.response.start":
                 status, answered = message["status"], True
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), _UNFRAMED]
+                message["headers"] = [*message["headers"], (HEADER, request_id.encode()), _UNFRAMED]
             await send(message)
 
         refusal = None if scope["path"] in _OPEN_PATHS else self._refusal(scope)

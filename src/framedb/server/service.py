@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
+from starlette.types import Lifespan
 
 from framedb import __version__
 from framedb.server.bodies import BodyLimit
@@ -30,10 +31,19 @@ class Alive(BaseModel):
 
 
 def new_service(
-    title: str, description: str, *, token: str | None, insecure: bool = False, legacy_status: bool = False
+    title: str,
+    description: str,
+    *,
+    token: str | None,
+    insecure: bool = False,
+    legacy_status: bool = False,
+    lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
-    """An application with all that services share, for routers to be added to. `/docs` and `/redoc` need no network."""
-    app: FastAPI = FastAPIOffline(title=title, description=description, version=__version__)
+    """An application with all that services share, for routers to be added to. `/docs` and `/redoc` need no network.
+
+    `lifespan` is entered as the server starts, and left when it has answered its last request.
+    """
+    app: FastAPI = FastAPIOffline(title=title, description=description, version=__version__, lifespan=lifespan)
     add_replies(app, legacy_status=legacy_status)
     metrics = RequestMetrics()
     # The last one added is the outermost.

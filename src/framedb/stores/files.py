@@ -1,10 +1,11 @@
-"""`FrameFolder`: extracted frames as files, each content once, whatever its names.
+"""`FrameFolder`: frames as files, each content once, whatever its names.
 
     <base>/content/ab/ab12...ef.jpg     the bytes, by their SHA-256
     <base>/<job_id>/<name>.jpg          a hard link to them, or a copy where the file system has no more links
+    <base>/rows-ab/<version>            the same, of a row of `FileStore`
 
-A content is held by its links. What nobody holds goes with the last job that held it, or in a sweep; a lock on a file keeps
-whoever removes from those who are just linking, in any process of this machine.
+A content is held by its links. What nobody holds goes with the last job or row that held it, or in a sweep; a lock on a file
+keeps whoever removes from those who are just linking, in any process of this machine.
 """
 
 import errno
@@ -16,14 +17,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from io import BufferedReader
 from pathlib import Path
 
+from framedb.disk import check_room, is_full
 from framedb.errors import InvalidKeyError, NotFoundError, StoreError, StoreFullError, StoreUnavailableError
 
 _CONTENT = "content"
 _NEW = "new"  # in it: what is being written
-_LEAST_FREE = 256 * 1024 * 1024  # left to others on any disk of 2 GiB and more; of a smaller one, an eighth
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9._-]{0,99}")
@@ -51,7 +53,7 @@ class FrameFolder:
         with _translated(self.base), self._held(exclusive=False):
             return self._link(checksum, job_id, name)
 
-    def keep(self, data: bytes, job_id: str, name: str) -> str:
+    def keep(self, data: bytes | memoryview, job_id: str, name: str) -> str:
         """Put and link in one: nobody can remove the bytes in between. Their checksum."""
         checksum = hashlib.sha256(data).hexdigest()
         with _translated(self.base):
@@ -64,17 +66,36 @@ class FrameFolder:
                 self._link(checksum, job_id, name)
         return checksum
 
-    def read(self, checksum: str) -> bytes | None:
-        """The bytes, or None."""
+    def published(self, _: Collection[str]) -> AbstractContextManager[object]:
+        """A block in which every reader finds these contents: all of them are on this machine."""
+        return nullcontext()
+
+    def read(self, checksum: str, path: str | None = None) -> bytes | None:
+        """The bytes, or None. `path` is one that has them, `<job_id>/<name>`: a copy stays when their content goes."""
         with _translated(self.base):
-            try:
-                return self._content(checksum).read_bytes()
-            except FileNotFoundError:
-                return None
+            for file in (self._content(checksum), *([self.path(*path.split("/"))] if path else [])):
+                with suppress(FileNotFoundError):
+                    return file.read_bytes()
+        return None
+
+    @contextmanager
+    def opened(self, job_id: str, name: str) -> Iterator[BufferedReader | None]:
+        """The file of that name, to be read in the block: whole, whatever becomes of its name. None: there is none."""
+        with _translated(self.base), ExitStack() as opened:
+            file: BufferedReader | None = None
+            with suppress(FileNotFoundError):
+                file = opened.enter_context(self.path(job_id, name).open("rb"))
+            yield file
 
     def path(self, job_id: str, name: str) -> Path:
         """Where a job's frame of that name lies. Raises InvalidKeyError for names that are none."""
         return self.base / _checked(job_id) / _checked(name)
+
+    def names(self, job_id: str) -> list[str]:
+        """What the job holds, by its names."""
+        with _translated(self.base), suppress(FileNotFoundError):
+            return [each.name for each in (self.base / _checked(job_id)).iterdir() if not each.name.startswith(".")]
+        return []
 
     def jobs(self) -> list[str]:
         """Jobs that hold anything, by their ids; other folders are somebody else's."""
@@ -91,6 +112,12 @@ class FrameFolder:
             if not mark.exists():
                 mark.write_text(owner)
             return mark.read_text() == owner
+
+    def drop(self, job_id: str, name: str, checksum: str | None = None) -> None:
+        """Let the job go of one name; of the content, if nobody else holds it. Without its checksum: see `sweep`."""
+        with _translated(self.base):
+            self.path(job_id, name).unlink(missing_ok=True)
+            self._collect(self._content(each) for each in (checksum,) if each is not None)
 
     def remove_job(self, job_id: str, checksums: Collection[str] = ()) -> None:
         """Remove what the job holds; of these contents, those that nobody else does. Without them: see `sweep`."""
@@ -160,11 +187,11 @@ class FrameFolder:
         return self.base / _CONTENT / checksum[:2] / f"{checksum}.jpg"
 
     @contextmanager
-    def _written(self, data: bytes) -> Iterator[Path]:
+    def _written(self, data: bytes | memoryview) -> Iterator[Path]:
         """A file of these bytes that is on the disk."""
         folder = self.base / _CONTENT / _NEW
         folder.mkdir(parents=True, exist_ok=True)
-        _check_room(folder, len(data))
+        check_room(folder, len(data))
         handle, name = tempfile.mkstemp(dir=folder)
         file = Path(name)
         try:
@@ -202,20 +229,12 @@ def _checked(name: str) -> str:
     return name
 
 
-def _check_room(folder: Path, size: int) -> None:
-    """A disk is never filled to its last byte: everything else on it would fail too."""
-    disk = os.statvfs(folder)
-    least = min(_LEAST_FREE, disk.f_blocks * disk.f_frsize // 8)
-    if disk.f_bavail * disk.f_frsize - size < least:
-        raise StoreFullError(f"the disk of {folder.parent.parent} is full: delete jobs, or give it more room")
-
-
 @contextmanager
 def _translated(base: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if is_full(exc):
             raise StoreFullError(f"the disk of {base} is full: delete jobs, or give it more room") from exc
         if exc.errno in (errno.EACCES, errno.EROFS, errno.EIO, errno.ENOENT, errno.ENOTDIR):
             raise StoreUnavailableError(f"{base} cannot be used ({exc.strerror}): check the path and its mode") from exc

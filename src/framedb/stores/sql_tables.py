@@ -1,9 +1,11 @@
-"""The tables of `SQLStore`.
+"""The tables of `SQLStore` and `FileStore`.
 
 They are apart from the registry's, with a version of their own: there is one set per persistent instance, and a reader of
-frames needs no registry. A key's row names the version whose chunks are its bytes; chunks are never changed, and a write is
-seen the moment its row is.
+frames needs no registry. A key's row names the version whose chunks, or file, are its bytes; these are never changed, and a
+write is seen the moment its row is.
 """
+
+from enum import Enum
 
 from sqlalchemy import BigInteger, Column, Engine, Index, Integer, LargeBinary, MetaData, Table, insert, select, update
 from sqlalchemy.dialects import mysql
@@ -31,7 +33,7 @@ frames = Table(
     "frames",
     metadata,
     Column("key", Key, primary_key=True),
-    # Whose chunks are the bytes. Every write makes a new one.
+    # Whose chunks, or file, are the bytes. Every write makes a new one.
     Column("version", _VERSION, nullable=False),
     Column("source", name(128), nullable=False),
     Column("captured_at", Moment, nullable=False),
@@ -41,7 +43,7 @@ frames = Table(
     Column("expires_at", BigInteger, nullable=False),
     # Bytes.
     Column("size", BigInteger, nullable=False),
-    # Bytes of each chunk but the last.
+    # Bytes of each chunk but the last, where there are chunks.
     Column("chunk_bytes", Integer, nullable=False),
     # What else is known: encoding, width, height, pts, time_base, keyframe, corrupt, shape, dtype, where they are not
     # what a `Frame` has anyway.
@@ -72,6 +74,14 @@ loose_versions = Table(
     Index("ix_frame_loose_versions_since", "since"),
 )
 
+files = Table(
+    "frame_files",
+    metadata,
+    Column("version", _VERSION, primary_key=True),
+    # SHA-256 of the bytes, in hex: the name of the content.
+    Column("checksum", name(64), nullable=False),
+)
+
 drops = Table(
     "frame_drops",
     metadata,
@@ -84,26 +94,44 @@ drops = Table(
 schema = Table(
     "frame_schema",
     metadata,
-    # One row.
+    # One row. Its id is a BytesPlace.
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False),
 )
 
 
-def prepare(engine: Engine) -> None:
+class BytesPlace(Enum):
+    """Where the bytes of a database's frames are."""
+
+    CHUNKS = 1
+    """In it."""
+    FILES = 2
+    """In files beside it."""
+
+
+_TABLES = {
+    BytesPlace.CHUNKS: [frames, chunks, loose_versions, drops, schema],
+    BytesPlace.FILES: [frames, files, drops, schema],
+}
+
+
+def prepare(engine: Engine, place: BytesPlace) -> None:
     """Make the tables where they are missing. Any number of processes may do it at once.
 
-    Raises StoreError when they are of a newer release than this one.
+    Raises StoreError when they are of a newer release than this one, or the bytes are in another place.
     """
     with translated(engine), exclusively(engine, "framedb-frames") as connection:
-        metadata.create_all(connection)
-        found = connection.scalar(select(schema.c.version))
+        metadata.create_all(connection, tables=_TABLES[place])
+        found = connection.execute(select(schema)).one_or_none()
         if found is None:
-            connection.execute(insert(schema).values(id=1, version=SCHEMA_VERSION))
-        elif found > SCHEMA_VERSION:
+            connection.execute(insert(schema).values(id=place.value, version=SCHEMA_VERSION))
+        elif found.version > SCHEMA_VERSION:
             raise StoreError(
-                f"{name_of(engine)} keeps frames in form {found}, and this release knows {SCHEMA_VERSION}: "
+                f"{name_of(engine)} keeps frames in form {found.version}, and this release knows {SCHEMA_VERSION}: "
                 f"install a newer FrameDB"
             )
-        elif found < SCHEMA_VERSION:
+        elif found.id != place.value:
+            kept = BytesPlace(found.id).name.lower()
+            raise StoreError(f"{name_of(engine)} keeps the bytes of frames in {kept}: give another database")
+        elif found.version < SCHEMA_VERSION:
             connection.execute(update(schema).values(version=SCHEMA_VERSION))

@@ -1,6 +1,6 @@
 """The steps of the SQL store's write transactions. Each may be repeated from its beginning."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -10,15 +10,21 @@ from framedb.stores.chunks import CHUNKS_PER_COMMIT, Chunk
 from framedb.stores.sql_rows import BATCH_BYTES, BATCH_FRAMES, FrameRow, NewFrame, by_size
 from framedb.stores.sql_tables import DOOMED, chunks, drops, frames, loose_versions
 
+Clear = Callable[[], object]
+"""Removes bytes of rows that are gone: called when that is committed."""
 
-def publish(connection: Connection, batch: list[NewFrame]) -> list[bytes]:
-    """Make written versions the ones their keys show. What they replace and is large comes back, to be removed later."""
+TakeOut = Callable[[Connection, Sequence[FrameRow], int], Clear]
+"""Removes rows; the number is the time, in microseconds on the database's clock."""
+
+
+def publish(connection: Connection, batch: list[NewFrame], take_out: TakeOut) -> Clear:
+    """Make written versions the ones their keys show, and take out what they replace."""
     now = database_now(connection)
     keys = [new.key for new in batch]
     rows = connection.execute(select(frames).where(frames.c.key.in_(keys)).with_for_update()).all()
-    replaced = remove_rows(connection, rows, now)
+    clear = take_out(connection, rows, now)
     connection.execute(insert(frames), [new.row(now) for new in batch])
-    return replaced
+    return clear
 
 
 def begin_large(connection: Connection, version: bytes, pieces: list[Chunk]) -> None:
@@ -38,13 +44,13 @@ def continue_large(connection: Connection, version: bytes, at: int, pieces: list
     insert_chunks(connection, version, at, pieces)
 
 
-def finish_large(connection: Connection, new: NewFrame) -> list[bytes]:
+def finish_large(connection: Connection, new: NewFrame, take_out: TakeOut) -> Clear:
     """Its key points to it from now on; else as `publish`. Raises StoreError as `continue_large`."""
     settled = connection.execute(
         delete(loose_versions).where(loose_versions.c.version == new.version, loose_versions.c.since > DOOMED)
     )
     _must_be_ours(settled.rowcount)
-    return publish(connection, [new])
+    return publish(connection, [new], take_out)
 
 
 def _must_be_ours(rows: int) -> None:
@@ -64,25 +70,31 @@ def insert_chunks(connection: Connection, version: bytes, at: int, pieces: list[
         )
 
 
-def remove_rows(connection: Connection, rows: Sequence[FrameRow], now: int) -> list[bytes]:
-    """Remove rows of `frames`, counting those that had expired, and their chunks.
-
-    The versions of large ones come back: they are loose, and their chunks go in transactions of their own.
-    """
+def remove_rows(connection: Connection, rows: Sequence[FrameRow], now: int) -> None:
+    """Remove rows of `frames`, counting those that had expired."""
     if not rows:
-        return []
+        return
     expired: dict[str, int] = {}
     for row in rows:
         if row.expires_at <= now:
             expired[row.source] = expired.get(row.source, 0) + 1
     for source, count in sorted(expired.items()):
         _count_drops(connection, source, "expired", count)
+    connection.execute(delete(frames).where(frames.c.key.in_([row.key for row in rows])))
+
+
+def remove_small(connection: Connection, rows: Sequence[FrameRow]) -> list[bytes]:
+    """Remove the chunks of rows that were removed.
+
+    The versions of large ones come back: they are loose, and their chunks go in transactions of their own.
+    """
+    if not rows:
+        return []
     small = next(by_size(sorted(rows, key=lambda row: row.size)))
     if small[0].size > BATCH_BYTES:
         small = []
     small_versions = {row.version for row in small}
     large = [row.version for row in rows if row.version not in small_versions]
-    connection.execute(delete(frames).where(frames.c.key.in_([row.key for row in rows])))
     if small:
         connection.execute(delete(chunks).where(chunks.c.version.in_(small_versions)))
     if large:
@@ -96,12 +108,12 @@ def _count_drops(connection: Connection, source: str, reason: str, count: int) -
         connection.execute(insert(drops).values(source=source, reason=reason, count=count))
 
 
-def remove_expired(connection: Connection) -> tuple[int, list[bytes]]:
-    """Remove some frames whose time is over: how many, and the versions left to remove."""
+def remove_expired(connection: Connection, take_out: TakeOut) -> tuple[int, Clear]:
+    """Take out some frames whose time is over: how many, and what removes the rest of them."""
     now = database_now(connection)
     query = select(frames).where(frames.c.expires_at <= now).order_by(frames.c.expires_at).limit(BATCH_FRAMES)
     rows = connection.execute(query.with_for_update()).all()
-    return len(rows), remove_rows(connection, rows, now)
+    return len(rows), take_out(connection, rows, now)
 
 
 def doom(connection: Connection, version: bytes) -> None:

@@ -19,6 +19,7 @@ from typing_extensions import Buffer
 from framedb.config import Settings, read_settings
 from framedb.errors import FrameDBError
 from framedb.extraction.claims import HOLD, Claim, Claims
+from framedb.extraction.contents import FrameContents
 from framedb.extraction.jobs import Jobs
 from framedb.extraction.notices import Notices
 from framedb.extraction.relay import ReadObject, Relay
@@ -27,7 +28,6 @@ from framedb.logs import log_as_json
 from framedb.node import Backends
 from framedb.node.extraction import ExtractionBackends, open_extraction
 from framedb.periodic import Periodic
-from framedb.stores.files import FrameFolder
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class JobWorker:
         self,
         claims: Claims,
         jobs: Jobs,
-        frames: FrameFolder,
+        frames: FrameContents,
         relay: Relay,
         notices: Notices,
         *,
@@ -66,6 +66,7 @@ class JobWorker:
         number = threads or os.cpu_count() or 1
         self._threads = [threading.Thread(target=self._run, name=f"segments-{n}") for n in range(number)]
         self._threads.append(threading.Thread(target=self._tell, name="webhooks"))
+        self._streams: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin; what dead processes of this machine had in hand is taken up at once."""
@@ -89,6 +90,8 @@ class JobWorker:
         self.wake()
         for thread in self._threads:
             thread.join()
+        for thread in self._streams:  # which those began
+            thread.join()
         self._watch.stop()
 
     def _run(self) -> None:
@@ -96,12 +99,22 @@ class JobWorker:
             called = self._called
             try:
                 claim = self._claims.claim(self._holder)
+                if claim is not None and claim.segment is not None and claim.segment.live:
+                    self._follow(claim)
+                    continue
                 if claim is not None:
                     self._work_on(claim)
                     continue
             except FrameDBError as exc:
                 logger.warning("could not look for jobs: %s", exc)
             self._pause(called)
+
+    def _follow(self, claim: Claim) -> None:
+        """A stream takes as long as it likes, and mostly waits: others are worked on meanwhile."""
+        thread = threading.Thread(target=self._work_on, args=(claim,), name=f"stream-{claim.job_id}")
+        with self._lock:
+            self._streams = [each for each in self._streams if each.is_alive()] + [thread]
+            thread.start()
 
     def _work_on(self, claim: Claim) -> None:
         given_up = threading.Event()

@@ -25,6 +25,14 @@ class WebServer:
     """Paths and headers of what was asked."""
     posted: list[Any] = field(default_factory=list)
     """Documents that came."""
+    sends_parts: bool = True
+    """Whether it knows ranges."""
+    sent: int = 0
+    """Bytes of files that went out."""
+    falls_silent_after: int | None = None
+    """Bytes of the answer to a GET; nothing comes then, and the connection stays."""
+    ending: threading.Event = field(default_factory=threading.Event)
+    """It is about to stop."""
 
 
 @contextmanager
@@ -44,17 +52,23 @@ def web_server() -> Iterator[WebServer]:
             if data is None:
                 self.send_error(404)
                 return
-            match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            begin, end = (int(match[1]), int(match[2] or len(data) - 1) + 1) if match else (0, len(data))
+            asked = self.headers.get("Range", "") if served.sends_parts else ""
+            match = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)
+            begin, end = (int(match[1]), int(match[2] or len(data)) + 1) if match else (0, len(data))
+            end = min(end, len(data))
             self.send_response(206 if match else 200)
             self.send_header("Content-Length", str(end - begin))
             if match:
                 self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
             self.end_headers()
+            limit = end if served.falls_silent_after is None else min(end, begin + served.falls_silent_after)
             try:
-                self.wfile.write(data[begin:end])
+                for at in range(begin, limit, 16384):
+                    served.sent += self.wfile.write(data[at : min(at + 16384, limit)])
             except ConnectionError:
                 return
+            if limit < end:
+                served.ending.wait()
 
         def do_POST(self) -> None:
             served.asked.append((self.path, dict(self.headers)))
@@ -72,6 +86,7 @@ def web_server() -> Iterator[WebServer]:
     try:
         yield served
     finally:
+        served.ending.set()
         server.shutdown()
         server.server_close()
         thread.join()

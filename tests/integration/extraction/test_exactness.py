@@ -1,11 +1,14 @@
 """Every extracted frame is the one ffmpeg decodes, to the pixel, whatever is skipped on the way to it."""
 
 import random
+from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from framedb.media import Picture, open_video
+from framedb.media import Picture, each_frame, open_video, shown_at
 from framedb.media.exact import pictures_at
 from framedb.media.index import VideoIndex, read_index
 from tests.integration.extraction import ffmpeg
@@ -53,6 +56,34 @@ def test_frames_are_identical_to_those_of_a_full_decode(name: str, tmp_path: Pat
         assert seen(clip, index, chosen) == {number: truth[number][1] for number in chosen}
     if index.timed:
         assert [index.seconds(n) for n in every] == pytest.approx([time - truth[0][0] for time, _ in truth], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if not name.endswith((".avi", ".h264"))])
+def test_a_stream_that_is_read_in_order_shows_at_each_time_what_a_full_decode_does(name: str, tmp_path: Path) -> None:
+    clip = ffmpeg.make(tmp_path / name, *KINDS[name], seconds=3.2, size="128x72")
+    truth = ffmpeg.decoded(clip)
+    for step in (Fraction(1, 10), Fraction(7, 10), Fraction(13, 10)):
+        with open_video(str(clip)) as video:
+            shown = {time: ffmpeg.digest(picture) for time, picture in shown_at(video, (step * n for n in count()))}
+        assert list(shown) == [step * n for n in range(len(shown))]
+        assert shown == {time: on_screen(truth, float(time)) for time in shown}
+        assert step * len(shown) >= Fraction(31, 10)
+
+
+def on_screen(truth: list[tuple[float, str]], time: float) -> str:
+    """The digest of the last frame that is not shown after that time, in whole milliseconds."""
+    return [digest for at, digest in truth if at - truth[0][0] <= time + 0.0006][-1]
+
+
+@pytest.mark.parametrize("name", ["h264-open-gops.ts", "h264-b-frames.mp4", "vp8.webm"])
+def test_every_frame_and_keyframe_comes_from_a_stream_that_is_read_in_order(name: str, tmp_path: Path) -> None:
+    clip = ffmpeg.make(tmp_path / name, *KINDS[name], seconds=3.2, size="128x72")
+    index, truth = read_index(str(clip)), ffmpeg.decoded(clip)
+    for keyframes, places in ((False, range(len(truth))), (True, np.flatnonzero(index.keyframe))):
+        with open_video(str(clip)) as video:
+            came = [(float(time), ffmpeg.digest(picture)) for time, picture in each_frame(video, keyframes=keyframes)]
+        assert [digest for _, digest in came] == [truth[place][1] for place in places]
+        assert [time for time, _ in came] == pytest.approx([index.seconds(int(place)) for place in places])
 
 
 def test_frames_before_the_cut_of_an_edit_list_are_not_there(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from sqlalchemy import Engine, select, update
 
 from framedb.errors import InvalidInputError, MediaUnavailableError
 from framedb.extraction.notices import Notices
+from framedb.extraction.relay import Relay
 from framedb.extraction.selection import Selection
 from framedb.extraction.sources import VideoSource
 from framedb.extraction.webhook import MAX_ATTEMPTS, call
+from framedb.media import read_index
 from framedb.registry import open_engine, reading, sqlite_url, upgrade, write
 from framedb.registry.tables import job_webhooks
 from tests.engines import free_port
@@ -69,6 +71,57 @@ def test_a_video_is_read_over_http_whatever_its_path_looks_like(shop: Workshop, 
         job = shop.ended(shop.jobs.submit(at(f"{web.url}/media/clip?id=7"), SECONDLY))
     assert (job.status, job.processed_frames, job.warning) == ("completed", 4, None)
     assert len(web.asked) > 2  # it was sought in, not read through
+
+
+def test_a_job_over_a_movie_is_planned_from_its_header(shop: Workshop, web: WebServer, tmp_path: Path) -> None:
+    options = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-bf", "2", "-crf", "12"]
+    clip = ffmpeg.make(tmp_path / "long.mp4", *options, size="640x360")
+    web.files["/long.mp4"] = clip.read_bytes()
+    assert clip.stat().st_size > 5_000_000
+    with (
+        Relay(shop.read_object, hosts=["127.0.0.1"], allow_private=True) as relay,
+        relay.url_of(at(f"{web.url}/long.mp4")) as url,
+    ):
+        assert len(read_index(url)) == 100
+    assert 0 < web.sent < 1_500_000
+
+
+def test_a_server_that_sends_no_parts_of_files_is_read_all_the_same(
+    shop: Workshop, web: WebServer, clip: bytes
+) -> None:
+    web.files["/clip.mp4"] = clip
+    web.sends_parts = False
+    with shop.worker():
+        job = shop.ended(shop.jobs.submit(at(f"{web.url}/clip.mp4"), SECONDLY))
+    assert (job.status, job.processed_frames, job.warning) == ("completed", 4, None)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.ts"])
+def test_a_server_that_falls_silent_is_given_up_with_that_reason(
+    shop: Workshop, web: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("framedb.extraction.relay._TIMEOUT", 1.0)
+    clip = ffmpeg.make(tmp_path / name, "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", size="640x360")
+    web.files[f"/{name}"] = clip.read_bytes()
+    web.falls_silent_after = 100_000
+    assert failure(shop, f"{web.url}/{name}").startswith(f"{web.url}/{name} sent nothing for 1 s")
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.ts"])
+def test_a_job_is_cancelled_while_its_server_is_silent(
+    shop: Workshop, web: WebServer, tmp_path: Path, name: str
+) -> None:
+    clip = ffmpeg.make(tmp_path / name, "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", size="640x360")
+    web.files[f"/{name}"] = clip.read_bytes()
+    web.falls_silent_after = 100_000
+    with shop.worker(threads=1):
+        job_id = shop.jobs.submit(at(f"{web.url}/{name}"), SECONDLY)
+        until(lambda: web.sent, "the first bytes")
+        shop.jobs.cancel(job_id)
+        web.falls_silent_after = None
+        following = shop.jobs.submit(at(f"{web.url}/{name}"), SECONDLY)  # by the only thread there is
+        until(lambda: shop.jobs.get(following).ended, "the next one to be done", seconds=8.0)
+        assert shop.jobs.get(following).processed_frames == 4
 
 
 def test_user_and_password_are_sent_and_not_shown(shop: Workshop, web: WebServer, clip: bytes) -> None:

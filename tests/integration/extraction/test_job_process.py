@@ -1,21 +1,32 @@
-"""The process that works on jobs, as the node's worker runs it."""
+"""The process that works on jobs, as the node's worker runs it, and the service whose it is."""
 
+import random
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from framedb.config import Settings
+from framedb.extraction.jobs import Jobs
+from framedb.extraction.local import LocalExtraction
 from framedb.extraction.selection import Selection
-from framedb.extraction.sources import uploaded
+from framedb.extraction.sources import VideoSource, uploaded
 from framedb.node.extraction import ExtractionBackends, open_extraction
 from framedb.node.node import JOB_WORKER_MODULE
 from framedb.worker.celery_worker import JobRunner
+from tests.engines import free_port
 from tests.integration.extraction import ffmpeg
+from tests.integration.extraction.servers import web_server
 from tests.integration.extraction.workshop import file, until
+
+X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25"]
+EVERY = Selection(every=True)
 
 
 @pytest.fixture
@@ -26,6 +37,21 @@ def backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Extrac
     opened = open_extraction(Settings(), tmp_path)
     yield opened
     opened.close()
+
+
+@contextmanager
+def serving(data_dir: Path) -> Iterator[None]:
+    """The extraction service with its worker, as an operator runs it, until both are killed in the middle of their work."""
+    command = [sys.executable, "-m", "framedb", "serve", "extractor", "--port", "0", "--data-dir", str(data_dir)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL):
+        try:
+            yield
+        finally:
+            while left := on(data_dir):
+                for process in random.sample(left, len(left)):
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+                psutil.wait_procs(left)
 
 
 @contextmanager
@@ -42,6 +68,11 @@ def running(data_dir: Path) -> Iterator[JobRunner]:
         thread.join()
 
 
+def on(data_dir: Path) -> list[psutil.Process]:
+    """Everything that runs on a data folder."""
+    return [each for each in psutil.process_iter(["cmdline"]) if str(data_dir) in (each.info["cmdline"] or [])]
+
+
 def processes(data_dir: Path) -> list[psutil.Process]:
     """Those that work on the jobs of a data folder."""
     wanted = [JOB_WORKER_MODULE, str(data_dir)]
@@ -52,9 +83,9 @@ def test_a_process_that_is_killed_is_started_again_and_its_jobs_go_on(
     backends: ExtractionBackends, tmp_path: Path
 ) -> None:
     jobs = backends.jobs
-    clip = ffmpeg.make(tmp_path / "clip.mp4", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", seconds=20)
+    clip = ffmpeg.make(tmp_path / "clip.mp4", *X264, seconds=20)
     with running(tmp_path) as runner:
-        job_id = jobs.submit(file(clip), Selection(every=True))
+        job_id = jobs.submit(file(clip), EVERY)
         runner.wake()
         until(lambda: jobs.get(job_id).processed_frames, "the first frames")
         (first,) = processes(tmp_path)
@@ -69,10 +100,51 @@ def test_a_process_that_is_killed_is_started_again_and_its_jobs_go_on(
     assert not (tmp_path / "db").exists()
 
 
+def test_a_service_killed_again_and_again_completes_its_job_with_each_frame_once(
+    backends: ExtractionBackends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soak: int
+) -> None:
+    kills = soak // 2 or 2  # ten in `make soak`
+    for name, value in {"VIDEO_HOSTS": "127.0.0.1", "ALLOW_PRIVATE_HOSTS": "1", "REDIS_PORT": str(free_port())}.items():
+        monkeypatch.setenv(name, value)
+    clip = ffmpeg.make(tmp_path / "clip.mp4", *X264, seconds=24, size="480x270")
+    with web_server() as web:
+        web.files["/clip.mp4"] = clip.read_bytes()
+        web.falls_silent_after = 0
+        job_id = backends.jobs.submit(VideoSource("url", f"{web.url}/clip.mp4", "clip.mp4"), EVERY)
+        with serving(tmp_path):
+            until(lambda: web.asked, "the plan to be made")
+        web.falls_silent_after = None
+        assert backends.jobs.get(job_id).total_frames is None
+        for kill in range(1, kills):
+            moment = random.uniform(kill - 1, kill) / kills * 450  # of 600: at the last one there is still enough to do
+            with serving(tmp_path):
+                until(partial(has_frames, backends.jobs, job_id, moment), f"{moment:.0f} frames")
+            assert backends.jobs.get(job_id).status == "processing"
+        with serving(tmp_path):
+            until(lambda: backends.jobs.get(job_id).ended, "the job to end")
+
+    job, frames = backends.jobs.get(job_id), backends.jobs.frames(job_id)
+    assert (job.status, job.processed_frames, job.total_frames, job.warning) == ("completed", 600, 600, None)
+    assert [frame.index for frame in frames] == list(range(600))
+    whole = LocalExtraction(str(clip), EVERY, tmp_path / "whole")
+    alone = {frame.index: frame.path for frame in whole.run()}
+    folder = tmp_path / "pictures"
+    for frame in frames:
+        assert (folder / frame.path).name == alone[frame.index].name
+        assert (folder / frame.path).read_bytes() == alone[frame.index].read_bytes()
+    assert len(list((folder / job_id).glob("*.jpg"))) == 600
+    assert {each.stem for each in folder.glob("content/*/*.jpg")} == {frame.checksum for frame in frames}
+
+
+def has_frames(jobs: Jobs, job_id: str, number: float) -> bool:
+    """Whether so many are there."""
+    return jobs.get(job_id).processed_frames >= number
+
+
 def test_an_upload_is_an_object_that_the_process_reads_and_that_goes_with_its_job(
     backends: ExtractionBackends, tmp_path: Path
 ) -> None:
-    clip = ffmpeg.make(tmp_path / "clip.mkv", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25")
+    clip = ffmpeg.make(tmp_path / "clip.mkv", *X264)
     stored = backends.objects.set("upload:1.mkv", "", clip.read_bytes(), "storage")
     job_id = backends.jobs.submit(uploaded(stored.key, "holiday.mkv"), Selection(interval=1.0))
     with running(tmp_path):

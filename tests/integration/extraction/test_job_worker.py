@@ -157,6 +157,52 @@ def test_what_can_be_read_of_a_truncated_video_is_kept_and_the_rest_is_told(shop
     assert "cut off" in str(job.warning)
 
 
+def test_damage_of_an_mpeg_ts_is_told_and_so_are_the_frames_it_spoilt(shop: Workshop, tmp_path: Path) -> None:
+    clip = ffmpeg.make(tmp_path / "clip.ts", *X264, "-bf", "2", seconds=4)
+    data = bytearray(clip.read_bytes())
+    middle = len(data) // 188 // 2 * 188
+    data[middle : middle + 188 * 12] = bytes(188 * 12)
+    clip.write_bytes(data)
+    with shop.worker():
+        job = shop.ended(shop.jobs.submit(file(clip), Selection(every=True)))
+    assert (job.status, job.processed_frames) == ("completed", 100)
+    assert "the video is damaged in 1 place, first at " in str(job.warning)
+    assert "came out damaged" in str(job.warning)
+
+
+def test_pictures_that_come_out_damaged_are_told_where_the_file_itself_is_in_order(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    clip = ffmpeg.make(tmp_path / "clip.mkv", *X264, "-bf", "2", seconds=2)
+    data = bytearray(clip.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 300] = bytes(300)
+    clip.write_bytes(data)
+    with shop.worker():
+        whole = shop.ended(shop.jobs.submit(file(clip), Selection(times=(0.0,))))
+        spoilt = shop.ended(shop.jobs.submit(file(clip), Selection(every=True)))
+    assert (whole.status, whole.warning) == ("completed", None)
+    assert spoilt.status == "completed"
+    assert "damaged" in str(spoilt.warning) or "not be decoded" in str(spoilt.warning)
+
+
+def test_a_search_for_scenes_is_cancelled_and_given_back_in_the_middle(shop: Workshop, tmp_path: Path) -> None:
+    clip = ffmpeg.make(tmp_path / "long.mp4", *X264, seconds=20, size="640x360")
+    options = ["-stream_loop", "19", "-i", str(clip), "-c", "copy"]
+    ffmpeg.run(*options, str(tmp_path / "longer.mp4"))
+    scenes = Selection(scenes=0.3)
+    with shop.worker(threads=1):
+        job_id = shop.jobs.submit(file(tmp_path / "longer.mp4"), scenes)
+        until(lambda: shop.jobs.get(job_id).status == "processing", "the search")
+        shop.jobs.cancel(job_id)
+        following = shop.jobs.submit(file(clip), Selection(count=2))  # by the only thread there is
+        until(lambda: shop.jobs.get(following).ended, "the next one to be done", seconds=8.0)
+        left = shop.jobs.submit(file(tmp_path / "longer.mp4"), scenes)
+        until(lambda: shop.jobs.get(left).status == "processing", "the search")
+    assert shop.jobs.get(left).status == "processing"
+    assert shop.jobs.get(left).error_message is None
+
+
 def test_frames_and_the_true_total_are_seen_while_the_work_goes_on(shop: Workshop, long_clip: Path) -> None:
     with shop.worker(threads=1):
         job_id = shop.jobs.submit(file(long_clip), Selection(every=True))

@@ -23,6 +23,7 @@ from framedb.registry.tables import job_frames, job_videos, job_webhooks, jobs, 
 from framedb.stores.files import FrameFolder
 
 VIDEO = VideoSource("file", "/videos/a.mp4", "a.mp4")
+STREAM = VideoSource("url", "rtsp://me:hunter2@cam/1", "rtsp://cam/1")
 EVERY_SECOND = Selection(interval=1.0)
 
 
@@ -354,6 +355,52 @@ def test_what_was_lost_is_told_and_nothing_at_all_is_a_failure(rows: Jobs, claim
     assert claims.complete(only, lost="not a picture in it")
     job = rows.get(empty)
     assert (job.status, job.error_message) == ("failed", "not a picture in it")
+
+
+@pytest.mark.parametrize(
+    ("said", "lost", "total"), [(None, None, 3), (7, None, 3), (7, "it broke off", 7), (None, "it broke off", 3)]
+)
+def test_the_total_of_a_stream_is_known_at_its_end(
+    rows: Jobs, claims: Claims, folder: FrameFolder, said: int | None, lost: str | None, total: int
+) -> None:
+    job_id = rows.submit(STREAM, EVERY_SECOND)
+    planning = claims.claim("planner")
+    assert planning is not None
+    assert claims.planned(planning, [Segment(0, (), (), 0.0, live=True)], [], warning=None, total=said)
+    claim = claims.claim("worker")
+    assert claim is not None
+    assert claim.segment is not None
+    assert claim.segment.live
+    assert claims.last_frame(job_id) is None
+    frames = [
+        JobFrame(
+            job_id,
+            n,
+            float(n),
+            float(n),
+            folder.keep(b"jpeg", job_id, f"{n}.00.jpg"),
+            4,
+            8,
+            8,
+            utc_now(),
+            f"{job_id}/{n}.00.jpg",
+        )
+        for n in range(3)
+    ]
+    assert claims.put_frames(claim, frames)
+    assert (rows.get(job_id).total_frames, rows.get(job_id).processed_frames) == (said, 3)
+    last = claims.last_frame(job_id)
+    assert last is not None
+    assert (last.index, last.time, last.created_at) == (2, 2.0, rows.frame(job_id, 2).created_at)
+    assert claims.complete(claim, lost=lost)
+    job = rows.get(job_id)
+    assert (job.status, job.total_frames, job.processed_frames, job.warning) == ("completed", total, 3, lost)
+
+
+def test_what_a_stream_cannot_give_is_refused_when_it_is_submitted(rows: Jobs) -> None:
+    with pytest.raises(InvalidInputError, match="count takes all of the video, and this is a stream"):
+        rows.submit(STREAM, Selection(count=5))
+    assert rows.list() == []
 
 
 def test_a_failed_job_frees_its_place_and_its_other_workers(rows: Jobs, engine: Engine) -> None:

@@ -147,3 +147,11 @@ def idle(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     folder = tmp_path_factory.mktemp("idle")
     with service_of(settings_of(folder, videos), folder, worker=False) as service:
         yield service
+
+
+@pytest.fixture
+def folder(tmp_path: Path, videos: Path) -> Path:
+    """A working folder with a video, as the specification has it."""
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "my-awesome-video.mp4").write_bytes((videos / "clip.mp4").read_bytes())
+    return tmp_path

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from framedb.resp import Endpoint, Redis
+from framedb.node import Node
+from framedb.resp import Endpoint, Redis, close_redis, open_redis
+from framedb.server.app import create_app
 from framedb.server.extractor.cache import Cache
 from framedb.server.extractor.cache_memory import MemoryCache
 from framedb.server.extractor.cache_redis import PREFIX, RedisCache
@@ -15,6 +17,7 @@ from tests.contracts.frame_store import until
 from tests.engines import free_port
 from tests.engines.valkey import running_valkey
 from tests.integration.extractor.conftest import Service, service_of, settings_of
+from tests.live import live
 
 MAX_BYTES = 64 * 1024
 Kind = MemoryCache | RedisCache
@@ -193,10 +196,23 @@ def test_a_service_goes_on_without_its_redis(videos: Path, tmp_path: Path) -> No
             assert "framedb_cache_max_bytes 1.048576e+08" in metrics
 
 
+def test_a_node_closes_the_connections_of_its_cache_with_its_service(videos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "valkey"
+    folder.mkdir()
+    with running_valkey(folder) as endpoint:
+        admin = open_redis(endpoint)
+        admin.config_set("requirepass", "")  # REDIS_HOST has no password
+        settings = settings_of(tmp_path, videos, redis_port=endpoint.port, frames_maxmemory_bytes=32 * 2**20)
+        with Node(settings, tmp_path / "runtime", redis_port=free_port(), workers=False) as node:
+            with live(create_app(node, token=None)) as served:
+                assert served.request("GET", "/health").json()["redis_available"] is True
+                assert len(admin.client_list()) > 1
+            until(lambda: len(admin.client_list()) == 1, "only this test is connected")
+        close_redis(admin)
+
+
 def _goes_on(service: Service, endpoint: Endpoint) -> None:
     """With Redis, and while it lets nobody in."""
-    from framedb.resp import close_redis, open_redis
-
     service.completed()
     assert service.get("/health")["redis_available"] is True
     answers = [service.get("/dashboard/recent-frames")["cached"] for _ in range(2)]

@@ -106,6 +106,23 @@ def test_a_zip_has_every_frame_under_its_name(service: Service, done: str) -> No
             assert archive.read(name) == Path(frame["frame_path"]).read_bytes()
 
 
+@pytest.mark.parametrize("name", ["0.jpg", "0.jpg?width=64", "sheet.jpg?width=64", "frames.zip"])
+def test_head_is_answered_as_get_is_without_the_bytes(service: Service, done: str, name: str) -> None:
+    head, get = (service.request(method, f"/frames/{done}/{name}") for method in ("HEAD", "GET"))
+    assert (head.status, head.data) == (get.status, b"") == (200, b"")
+    for header in ("Content-Type", "ETag", "Content-Length", "Content-Disposition", "Cache-Control"):
+        assert head.headers.get(header) == get.headers.get(header), header
+    if name != "frames.zip":
+        assert head.headers["Content-Length"] == str(len(get.data))
+        again = service.request("HEAD", f"/frames/{done}/{name}", headers={"If-None-Match": head.headers["ETag"]})
+        assert (again.status, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["0.jpg", "sheet.jpg", "frames.zip"])
+def test_head_of_what_is_not_there_is_not_found(service: Service, name: str) -> None:
+    assert service.request("HEAD", f"/frames/some-uuid-here/{name}").status == 404
+
+
 def test_a_job_without_frames_has_no_sheet_and_no_zip(idle: Service) -> None:
     job_id = idle.submit()
     for name in ("sheet.jpg", "frames.zip"):

@@ -199,6 +199,15 @@ def test_health_is_true_at_that_moment(idle: Service) -> None:
     assert abs(datetime.now(UTC) - datetime.fromisoformat(told["timestamp"])) < timedelta(seconds=30)
 
 
+def test_jobs_are_counted_by_status_for_prometheus(idle: Service) -> None:
+    idle.submit()
+    counts = idle.get("/jobs")["counts"]
+    metrics = idle.request("GET", "/metrics").data.decode()
+    assert counts["pending"] > 0
+    for status, count in counts.items():
+        assert f'framedb_jobs{{status="{status}"}} {float(count)}' in metrics
+
+
 def test_the_page_is_there(service: Service) -> None:
     answer = service.request("GET", "/")
     assert answer.status == 200

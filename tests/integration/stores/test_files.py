@@ -161,6 +161,35 @@ def test_where_a_file_can_have_no_more_links_a_copy_is_made(
     assert path.stat().st_nlink == 1
 
 
+def test_a_copy_is_read_when_the_content_went_with_those_that_were_linked_to_it(
+    folder: FrameFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checksum = folder.keep(b"picture", "job-1", "0.00.jpg")
+
+    def too_many(*_: object) -> None:
+        raise OSError(31, "Too many links")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", too_many)
+        folder.link(checksum, "job-2", "0.00.jpg")
+    folder.remove_job("job-1", [checksum])
+
+    assert folder.read(checksum) is None
+    assert folder.read(checksum, "job-2/0.00.jpg") == b"picture"
+
+
+def test_what_is_open_is_read_whole_though_its_last_holder_let_it_go(folder: FrameFolder) -> None:
+    checksum = folder.keep(b"picture", "job-1", "0.00.jpg")
+    assert folder.names("job-1") == ["0.00.jpg"]
+    with folder.opened("job-1", "0.00.jpg") as file:
+        folder.drop("job-1", "0.00.jpg", checksum)
+        assert folder.names("job-1") == files(folder) == []
+        assert file is not None
+        assert file.read() == b"picture"
+    with folder.opened("job-1", "0.00.jpg") as file:
+        assert file is None
+
+
 def test_a_full_disk_is_said_to_be_full_and_leaves_nothing_half_done(small_disk: Disk) -> None:
     if not small_disk.is_real:
         return

@@ -155,7 +155,7 @@ def test_a_store_made_by_sqlite_has_large_pages_and_is_private(path: Path) -> No
     with SQLStore.open(sqlite_url(path)) as store:
         store.put(camera_frame())
         files = sorted(path.parent.glob("frames.db*"))
-        assert [file.name for file in files] == ["frames.db", "frames.db-shm", "frames.db-wal"]
+        assert [file.name for file in files] == ["frames.db", "frames.db-shm", "frames.db-turn", "frames.db-wal"]
         assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA page_size").fetchone() == (65536,)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from framedb.errors import InvalidInputError
-from framedb.extraction.naming import file_names
-from framedb.extraction.plan import Segment, plan
+from framedb.extraction.naming import file_names, next_file_name
+from framedb.extraction.plan import Segment, plan, plan_live
 from framedb.extraction.segment import extract
 from framedb.extraction.selection import Selection
 from framedb.media.index import VideoIndex, read_index
@@ -108,6 +108,48 @@ def test_a_three_hour_film_is_cut_into_segments_of_seconds() -> None:
     segments = plan(film, Selection(interval=5))
     assert sum(len(segment.targets) for segment in segments) == 3 * 720
     assert all(segment.cost < 6 for segment in segments)
+
+
+@pytest.mark.parametrize(
+    ("selection", "duration", "total"),
+    [
+        ({"interval": 2.5}, None, None),
+        ({"interval": 2.5}, 10.0, 4),
+        ({"interval": 2.5}, 10.1, 5),
+        ({"interval": 60}, 10.0, 1),
+        ({"fps": 2, "start": 1.0, "stop": 2.5}, None, 3),
+        ({"fps": 2, "start": 1.0, "stop": 60.0}, 10.0, 18),
+        ({"times": (9.0, 3.0, 3.0, 10.0)}, 10.0, 2),
+        ({"times": (9.0, 3.0, 3.0, 10.0)}, None, 3),
+        ({"every": True}, 10.0, None),
+        ({"keyframes": True}, 10.0, None),
+    ],
+)
+def test_a_stream_is_one_segment_and_its_total_is_known_where_its_end_is(
+    selection: dict[str, Any], duration: float | None, total: int | None
+) -> None:
+    segment, found = plan_live(Selection(**selection), duration)
+    assert (segment.live, segment.targets, found) == (True, (), total)
+    assert Segment.from_dict(json.loads(json.dumps(segment.to_dict()))) == segment
+
+
+@pytest.mark.parametrize("selection", [{"count": 4}, {"scenes": 0.3}, {"interval": 1, "start": 11}])
+def test_what_cannot_be_had_of_a_stream_is_refused(selection: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match="stream"):
+        plan_live(Selection(**selection), 10.0)
+
+
+def test_a_segment_that_was_planned_before_there_were_streams_is_none() -> None:
+    [segment] = plan(TEN_SECONDS, Selection(times=(0.0,)))
+    document = segment.to_dict()
+    del document["live"]
+    assert Segment.from_dict(document) == segment
+
+
+def test_a_file_of_a_stream_is_named_for_its_time_and_not_as_the_one_before() -> None:
+    assert next_file_name(0.0, None) == "0.00.jpg"
+    assert next_file_name(0.2, 0.1) == "0.20.jpg"
+    assert next_file_name(0.204, 0.2) == "0.204000.jpg"
 
 
 def test_files_are_named_for_their_time_and_never_alike() -> None:

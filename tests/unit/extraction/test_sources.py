@@ -93,6 +93,14 @@ def test_a_listed_host_on_this_machine_is_refused_unless_private_ones_are_allowe
     assert "secret" not in repr(source)
 
 
+def test_rtsp_is_live_and_nothing_else_is() -> None:
+    urls = ["RTSP://8.8.8.8/a", "rtsps://8.8.8.8/a", "http://8.8.8.8/rtsp", "https://8.8.8.8/a.mp4"]
+    assert [resolve(url, roots=[], hosts=["8.8.8.8"], allow_private=False).live for url in urls] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert not uploaded("rtsp://x", "rtsp://x").live
+
+
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.8.9.1", "0.0.0.0", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "100.64.0.1",
              "::1", "::", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "2130706433", "0x7f.1",

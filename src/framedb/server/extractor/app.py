@@ -6,6 +6,7 @@ from framedb.server.extractor.cache_metrics import CacheMetrics
 from framedb.server.extractor.events import events_router
 from framedb.server.extractor.frames import frames_router
 from framedb.server.extractor.health import health_router
+from framedb.server.extractor.job_metrics import JobMetrics
 from framedb.server.extractor.jobs import jobs_router
 from framedb.server.extractor.parts import Extraction
 from framedb.server.extractor.pictures import pictures_router
@@ -20,12 +21,13 @@ def create_extractor_app(extraction: Extraction, *, token: str | None, insecure:
     """The extraction service, with its page."""
     app = new_service("Video Frame Extraction System", "Frames out of videos, as jobs.", token=token, insecure=insecure)
     include_extraction(app, extraction, token=token)
-    app.include_router(ui_router(("jobs",)), dependencies=secured(token))
+    app.include_router(ui_router(extraction.jobs, ("jobs",)), dependencies=secured(token))
     return app
 
 
 def include_extraction(app: FastAPI, extraction: Extraction, *, token: str | None) -> None:
-    """Every route of the service, and its cache in the metrics."""
+    """Every route of the service, and its jobs and cache in the metrics."""
     for router in _ROUTERS:
         app.include_router(router(extraction), dependencies=secured(token))
-    app.state.metrics.register(CacheMetrics(extraction.cache))
+    for metrics in (JobMetrics(extraction.jobs), CacheMetrics(extraction.cache)):
+        app.state.metrics.register(metrics)

@@ -1,14 +1,18 @@
 """Frames of jobs, as lists."""
 
 import json
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from framedb.extraction.changes import state_of_jobs
+from framedb.extraction.jobs import JobFrame
 from framedb.frame import utc_now
 from framedb.server.described import answers
 from framedb.server.envelopes import EXTRACTION
@@ -51,15 +55,16 @@ def frames_router(extraction: Extraction) -> APIRouter:
         job_id: JobId,
         after: Annotated[int, Query(ge=-1, le=2**31, description="Frames behind this index.")] = -1,
         limit: Annotated[int | None, Query(ge=1, le=_PAGE, description="At most so many; by default all.")] = None,
-    ) -> JSONResponse:
+    ) -> Response:
         """The frames of a job that are there, in order of time."""
         job = extraction.job(job_id)
-        found = extraction.jobs.frames(job_id, after=after, limit=limit)
-        if not found and after < 0:
+        pages = extraction.jobs.frame_pages(job_id, after=after, limit=limit)
+        first = next(pages, [])
+        if not first and after < 0:
             return JSONResponse({"frames": [], "message": "No frames extracted yet"})
-        total = len(found) if after < 0 and limit is None else max(job.processed_frames, len(found))
-        shown = shown_frames(found, extraction.frames.base)
-        return JSONResponse({"job_id": job_id, "frames": shown, "total_count": total})
+        known = 0 if after < 0 and limit is None else job.processed_frames
+        told = _told(job_id, chain((first,), pages), extraction.frames.base, known=known)
+        return StreamingResponse(told, media_type="application/json")
 
     @router.get(
         "/dashboard/recent-frames",
@@ -79,6 +84,17 @@ def frames_router(extraction: Extraction) -> APIRouter:
         return JSONResponse({"frames": shown, **told})
 
     return router
+
+
+def _told(job_id: str, pages: Iterable[list[JobFrame]], base: Path, *, known: int) -> Iterator[str]:
+    """The answer page by page: an hour of video may have a hundred thousand frames. `known`: frames there are at least."""
+    yield f'{{"job_id":{json.dumps(job_id)},"frames":['
+    count = 0
+    for page in pages:
+        shown = json.dumps(shown_frames(page, base), separators=(",", ":"))[1:-1]
+        yield f",{shown}" if count else shown
+        count += len(page)
+    yield f'],"total_count":{max(known, count)}}}'
 
 
 def _recent(

@@ -7,9 +7,9 @@ from sqlalchemy import Engine
 
 from framedb.config import Settings
 from framedb.errors import NotFoundError
+from framedb.extraction.contents import FrameContents
 from framedb.extraction.jobs import Job, Jobs
 from framedb.server.extractor.cache import Cache
-from framedb.stores.files import FrameFolder
 from framedb.tiering.objects import Objects
 
 
@@ -20,7 +20,7 @@ class Extraction:
     settings: Settings
     registry: Engine
     jobs: Jobs
-    frames: FrameFolder
+    frames: FrameContents
     objects: Objects
     cache: Cache
     wake: Callable[[], object]

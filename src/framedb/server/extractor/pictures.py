@@ -1,6 +1,7 @@
 """Frames of jobs, as pictures: one, many on a sheet, all in a zip."""
 
 import hashlib
+from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -25,6 +26,8 @@ def pictures_router(extraction: Extraction) -> APIRouter:
     """The routes."""
     router = APIRouter(tags=["video jobs"])
 
+    # HEAD is answered as GET; what is then not sent is in the cache, for the GET that follows.
+    @router.head("/frames/{job_id}/sheet.jpg", **_answers("image/jpeg"))
     @router.get("/frames/{job_id}/sheet.jpg", **_answers("image/jpeg"))
     def sheet(
         request: Request,
@@ -35,7 +38,7 @@ def pictures_router(extraction: Extraction) -> APIRouter:
     ) -> Response:
         """Frames of a job on one sheet, in order of time, row by row."""
         extraction.job(job_id)
-        chosen = _spread(extraction.jobs.frames(job_id), count)
+        chosen = extraction.jobs.frames_spread(job_id, count)
         if not chosen:
             raise NotFoundError("No frames extracted yet")
         named = f"{columns} {width} " + " ".join(frame.checksum for frame in chosen)
@@ -50,17 +53,21 @@ def pictures_router(extraction: Extraction) -> APIRouter:
             extraction.keep(job_id, name, data)
         return Response(data, media_type="image/jpeg", headers=headers)
 
+    @router.head("/frames/{job_id}/frames.zip", **_answers("application/zip"))
     @router.get("/frames/{job_id}/frames.zip", **_answers("application/zip"))
-    def archive(job_id: JobId) -> Response:
+    def archive(request: Request, job_id: JobId) -> Response:
         """All frames of a job that are there, as files of their names, streamed."""
         extraction.job(job_id)
-        found = extraction.jobs.frames(job_id)
-        if not found:
+        pages = extraction.jobs.frame_pages(job_id)
+        first = next(pages, [])
+        if not first:
             raise NotFoundError("No frames extracted yet")
         headers = {"Content-Disposition": f'attachment; filename="{job_id}.zip"', "Cache-Control": "no-store"}
+        found = chain(first, chain.from_iterable(pages)) if request.method == "GET" else ()
         pieces = zipped(found, lambda frame: _bytes(extraction, frame))
         return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
+    @router.head("/frames/{job_id}/{n}.jpg", **_answers("image/jpeg"))
     @router.get("/frames/{job_id}/{n}.jpg", **_answers("image/jpeg"))
     def picture(
         request: Request,
@@ -105,9 +112,9 @@ def _frame(extraction: Extraction, job_id: str, index: int) -> JobFrame:
 
 
 def _bytes(extraction: Extraction, frame: JobFrame) -> bytes:
-    data = extraction.frames.read(frame.checksum)
+    data = extraction.frames.read(frame.checksum, frame.path)
     if data is None:
-        raise NotFoundError(f"frame {frame.index} is not in the folder of frames: was its job removed?")
+        raise NotFoundError(f"frame {frame.index} is nowhere to be found: was its job removed?")
     return data
 
 
@@ -118,9 +125,3 @@ def _scaled(extraction: Extraction, frame: JobFrame, width: int) -> bytes:
         data = scaled(_bytes(extraction, frame), width=width)
         extraction.keep(frame.job_id, name, data)
     return data
-
-
-def _spread(frames: list[JobFrame], count: int) -> list[JobFrame]:
-    if len(frames) <= count:
-        return frames
-    return [frames[number * len(frames) // count] for number in range(count)]

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from uuid_utils import uuid7
 
 from framedb.errors import FrameDBError, InvalidInputError, InvalidKeyError
 from framedb.extraction.sources import VideoSource, resolve, uploaded
+from framedb.extraction.uploads import new_upload_key
 from framedb.extraction.webhook import check_webhook
 from framedb.server.bodies import MAX_BODY_BYTES
 from framedb.server.described import answers
@@ -139,7 +139,7 @@ def _stored(extraction: Extraction, part: Part, limit: int) -> VideoSource:
                 raise _too_large(limit)
             yield piece
 
-    stored = extraction.objects.write(f"upload:{uuid7()}{suffix}", "", "storage", bounded())
+    stored = extraction.objects.write(new_upload_key(suffix), "", "storage", bounded())
     give_back(stored.size)
     return uploaded(stored.key, name)
 
