@@ -1,10 +1,10 @@
 """The cameras of an installation, as registered."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
 
 from framedb.capture.camera import Camera
 from framedb.capture.health import CameraHealth
@@ -111,16 +111,20 @@ class Cameras:
         with reading(self._engine) as connection:
             return {row.source: _camera(row) for row in connection.execute(query.where(cameras.c.enabled))}
 
-    def report(self, health: CameraHealth) -> None:
-        """Write down how the camera is doing."""
-        fields = asdict(health)
-        fields["last_frame_at"] = health.last_frame_at.isoformat() if health.last_frame_at else None
-        write(
-            self._engine,
-            lambda connection: connection.execute(
-                update(cameras).where(cameras.c.source == health.source).values(health=fields, updated_at=utc_now())
-            ),
-        )
+    def report(self, healths: Iterable[CameraHealth]) -> None:
+        """Write down how these cameras are doing."""
+        now = utc_now()
+        reports = [{"reported": health.source, "health": _document(health), "updated_at": now} for health in healths]
+        if reports:
+            write(self._engine, lambda connection: connection.execute(_REPORT, reports))
+
+
+_REPORT = update(cameras).where(cameras.c.source == bindparam("reported"))
+
+
+def _document(health: CameraHealth) -> dict[str, Any]:
+    last = health.last_frame_at.isoformat() if health.last_frame_at else None
+    return {**asdict(health), "last_frame_at": last}
 
 
 def _record(row: Row[Any]) -> CameraRecord:

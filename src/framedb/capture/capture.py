@@ -4,6 +4,7 @@ import base64
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from framedb.capture.backoff import Backoff
 from framedb.capture.camera import Camera
@@ -39,11 +40,20 @@ class _Stopped(Exception):  # noqa: N818  (no error: it leaves the middle of a r
 class CameraCapture:
     """Captures one camera: connects, samples, encodes, publishes, and connects again whenever the camera is lost."""
 
-    def __init__(self, camera: Camera, publisher: Publisher, *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        publisher: Publisher,
+        *,
+        backoff: Backoff | None = None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_change` is called, from the capturing thread, when the camera's state has become another one."""
         self.camera = camera
         self._publisher = publisher
         self._backoff = backoff or Backoff()
         self._health = HealthRecord(camera.source, fps=camera.fps)
+        self._on_change = on_change
         self._encoder = JPEGEncoder(quality=camera.quality)
         self._times = DistinctTimes()
 
@@ -172,6 +182,7 @@ class CameraCapture:
     def _enter(self, state: State, error: Exception | None = None) -> None:
         if not self._health.enter(state, error=error):
             return
+        self._on_change()
         level = logging.WARNING if error is not None else logging.INFO
         logger.log(
             level, "camera %s is %s%s", self.camera.source, state, f": {redacted(str(error))}" if error else "",

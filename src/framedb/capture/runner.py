@@ -27,8 +27,8 @@ class _Running:
     capture: CameraCapture
     thread: threading.Thread
     stop: threading.Event
+    ended: threading.Event
     token: int
-    queue: FrameQueue
 
 
 class CameraRunner:
@@ -77,25 +77,35 @@ class CameraRunner:
 
     def _reconcile(self) -> None:
         wanted = self._cameras.to_capture()
-        for source, running in list(self._running.items()):
-            ended = not running.thread.is_alive()
-            held = self._leases.renew(_lease(source), running.token, HOLD)
-            if wanted.get(source) != running.camera or not held:
-                self._stop_one(source)
-            elif not ended:
-                self._cameras.report(running.capture.health())
-        for source, camera in wanted.items():
+        for source, camera in wanted.items():  # new ones first: somebody has just added them, and waits
             if source not in self._running:
-                token = self._leases.acquire(_lease(source), self._holder, HOLD)
-                if token is not None:
-                    self._start(source, camera, token)
+                self._take(source, camera)
+        ours = []
+        for source, running in list(self._running.items()):
+            held = self._leases.renew(_lease(source), running.token, HOLD)
+            if held:
+                ours.append(running.capture)
+            if wanted.get(source) != running.camera or not held:
+                running.stop.set()
+            if running.stop.is_set() and running.ended.is_set():  # a silent one takes its time, and the others go on
+                self._give_back(source)
+        self._cameras.report(capture.health() for capture in ours)
+
+    def _take(self, source: str, camera: Camera) -> None:
+        """Capture the camera, unless another runner does. What is wrong with one is nothing to the others."""
+        try:
+            token = self._leases.acquire(_lease(source), self._holder, HOLD)
+            if token is not None:
+                self._start(source, camera, token)
+        except FrameDBError as exc:
+            logger.warning("camera not started: %s", exc, extra={"source": source})
 
     def _start(self, source: str, camera: Camera, token: int) -> None:
         cluster = self._cluster_of(source)
         queue = self._open_queue()
         publisher = Publisher(self._store, queue, framedb_id=cluster, fence=lambda: Fence(token=token))
-        capture = CameraCapture(camera, publisher)
-        stop = threading.Event()
+        capture = CameraCapture(camera, publisher, on_change=self.wake)
+        stop, ended = threading.Event(), threading.Event()
 
         def run() -> None:
             try:
@@ -106,31 +116,27 @@ class CameraRunner:
                 logger.exception("camera failed", extra={"source": source})
             finally:
                 queue.close()
-                self._report(capture)
+                ended.set()
+                self.wake()
 
         thread = threading.Thread(target=run, name=f"camera-{source}", daemon=True)
-        self._running[source] = _Running(camera, capture, thread, stop, token, queue)
+        self._running[source] = _Running(camera, capture, thread, stop, ended, token)
         thread.start()
         logger.info("camera taken", extra={"source": source, "token": token})
 
-    def _report(self, capture: CameraCapture) -> None:
-        try:
-            self._cameras.report(capture.health())
-        except FrameDBError as exc:
-            logger.debug("could not report: %s", exc)
-
-    def _stop_one(self, source: str) -> None:
+    def _give_back(self, source: str) -> None:
         running = self._running.pop(source)
-        running.stop.set()
-        running.thread.join(timeout=HOLD)
         self._leases.release(_lease(source), running.token)
+        self.wake()  # it may be wanted again
 
     def _stop_all(self) -> None:
         for running in self._running.values():
             running.stop.set()
-        for source in list(self._running):
+        for source, running in list(self._running.items()):
+            running.thread.join(timeout=HOLD)
             try:
-                self._stop_one(source)
+                self._cameras.report([running.capture.health()])
+                self._give_back(source)
             except FrameDBError as exc:
                 logger.debug("could not give the camera back: %s", exc)
 

@@ -4,29 +4,44 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 
+from framedb.extraction.jobs import Jobs
+from framedb.extraction.selection import Selection
+from framedb.extraction.sources import VideoSource
+from framedb.registry import open_engine, sqlite_url, upgrade
 from framedb.server.service import new_service, secured
 from framedb.server.ui import PARTS, ui_router
+from framedb.stores.files import FrameFolder
 from tests.live import Live, live
 
 STATIC = files("framedb.server.ui") / "static"
-TEMPLATES = files("framedb.server.ui") / "templates"
 
 
-def with_page(*, token: str | None = None) -> FastAPI:
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    """None yet."""
+    folder = tmp_path_factory.mktemp("jobs")
+    registry = open_engine(sqlite_url(folder / "metadata.db"))
+    upgrade(registry)
+    yield Jobs(registry, FrameFolder(folder / "frames"))
+    registry.dispose()
+
+
+def with_page(jobs: Jobs, *, token: str | None = None) -> FastAPI:
     """A service that has the page."""
     app = new_service("A service", "For tests.", token=token)
-    app.include_router(ui_router(), dependencies=secured(token))
+    app.include_router(ui_router(jobs), dependencies=secured(token))
     return app
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Live]:
+def served(jobs: Jobs) -> Iterator[Live]:
     """The service."""
-    with live(with_page()) as service:
+    with live(with_page(jobs)) as service:
         yield service
 
 
@@ -108,8 +123,8 @@ def test_only_the_files_of_the_page_are_handed_out(served: Live, name: str) -> N
     assert served.request("GET", f"/ui/{name}").status == 404
 
 
-def test_with_a_token_the_page_is_closed_too() -> None:
-    with live(with_page(token="the token")) as closed:
+def test_with_a_token_the_page_is_closed_too(jobs: Jobs) -> None:
+    with live(with_page(jobs, token="the token")) as closed:
         for path in ("/", "/ui/page.js"):
             refused = closed.request("GET", path)
             assert refused.status == 401
@@ -118,9 +133,9 @@ def test_with_a_token_the_page_is_closed_too() -> None:
             assert closed.request("GET", path, headers={"Authorization": "Bearer the token"}).status == 200
 
 
-def test_a_service_that_has_a_part_of_the_routes_shows_that_part_of_the_page() -> None:
+def test_a_service_that_has_a_part_of_the_routes_shows_that_part_of_the_page(jobs: Jobs) -> None:
     app = new_service("A service", "For tests.", token=None)
-    app.include_router(ui_router(["jobs"]))
+    app.include_router(ui_router(jobs, ["jobs"]))
     with live(app) as service:
         page = service.request("GET", "/").data.decode()
     shown = {each.get("id") for tag, each in Tags(page).found if tag == "section"}
@@ -147,10 +162,8 @@ def test_scripts_import_what_there_is() -> None:
                 assert len(re.findall(rf"\b{each}\b", text)) > 1, f"{name} imports {each} and does not use it"
 
 
-def test_scripts_ask_for_elements_that_a_template_has() -> None:
-    markup = (
-        "".join(each.read_text() for each in (TEMPLATES / "sections").iterdir()) + (TEMPLATES / "page.html").read_text()
-    )
+def test_scripts_ask_for_elements_that_the_page_has(served: Live) -> None:
+    markup = served.request("GET", "/").data.decode()
     asked = {name for text in scripts().values() for name in re.findall(r'\bpart\([^()]+, "([a-z-]+)"\)', text)}
     assert len(asked) > 20
     for name in asked:
@@ -163,3 +176,36 @@ def test_scripts_ask_for_elements_that_a_template_has() -> None:
 def test_scripts_never_make_markup_of_text() -> None:
     for name, text in scripts().items():
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text), name
+
+
+def test_the_newest_jobs_stand_in_the_page_as_texts(tmp_path: Path) -> None:
+    registry = open_engine(sqlite_url(tmp_path / "metadata.db"))
+    upgrade(registry)
+    jobs = Jobs(registry, FrameFolder(tmp_path / "frames"))
+    with live(with_page(jobs)) as service:
+        assert shown_jobs(service) == []
+        empty = service.request("GET", "/").headers["ETag"]
+        videos = [VideoSource("file", f"/videos/{name}", name) for name in ("<b>evil</b>.mp4", *map(str, range(20)))]
+        submitted = [jobs.submit(video, Selection(interval=5.0)) for video in videos]
+        assert service.request("GET", "/", headers={"If-None-Match": empty}).status == 200
+        assert shown_jobs(service) == submitted[:0:-1]
+        for job in submitted[1:]:
+            jobs.cancel(job)
+        page = service.request("GET", "/").data.decode()
+        assert "&lt;b&gt;evil" in page
+        assert "<b>" not in page
+    registry.dispose()
+
+
+def shown_jobs(service: Live) -> list[str | None]:
+    """Of the page, in its order."""
+    return [each["data-key"] for _, each in Tags(service.request("GET", "/").data.decode()).found if "data-key" in each]
+
+
+def test_a_registry_that_does_not_answer_takes_no_page_away(tmp_path: Path) -> None:
+    registry = open_engine(sqlite_url(tmp_path / "metadata.db"))  # without its tables
+    with live(with_page(Jobs(registry, FrameFolder(tmp_path / "frames")))) as service:
+        answer = service.request("GET", "/")
+        assert answer.status == 200
+        assert re.search(r"<p[^>]* data-empty hidden>No jobs yet", answer.data.decode())
+    registry.dispose()

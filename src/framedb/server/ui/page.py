@@ -1,15 +1,17 @@
 """`/`: the page, and what it is made of."""
 
-from collections.abc import Iterable
-from typing import Literal, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
 
 from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from framedb import __version__
 from framedb.errors import NotFoundError
+from framedb.extraction.jobs import Jobs
 from framedb.server.conditions import entity_tag, is_unmodified
 from framedb.server.ui.assets import Asset, read_assets
+from framedb.server.ui.first_jobs import BLANK, first_jobs, name_of
 
 Part = Literal["jobs", "search", "cameras", "sources", "clusters"]
 """A section of the page."""
@@ -40,15 +42,21 @@ _HEADERS = {
 }
 
 
-def ui_router(parts: Iterable[Part] = PARTS) -> APIRouter:
-    """The page with these sections, and its files. Each section needs the routes of that name beside it."""
-    page = Asset.of(_rendered(tuple(parts)).encode(), "text/html; charset=utf-8")
+def ui_router(jobs: Jobs, parts: Iterable[Part] = PARTS) -> APIRouter:
+    """The page with these sections, and its files. Each section needs the routes of that name beside it.
+
+    The newest of `jobs` stand in the page as it is handed out: nothing moves when they are asked for again, and they are
+    there for who runs no scripts.
+    """
+    template = _environment().get_template("page.html")
+    fixed: Mapping[str, Any] = {"parts": tuple(parts), "version": __version__, "assets": ASSETS, "blank": BLANK}
     assets = read_assets()
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/", methods=["GET", "HEAD"])
     def home(request: Request) -> Response:
         """The web page."""
+        page = Asset.of(template.render(fixed, first=first_jobs(jobs)).encode(), "text/html; charset=utf-8")
         return _sent(request, page, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
     @router.api_route(f"{ASSETS}/{{name}}", methods=["GET", "HEAD"])
@@ -61,7 +69,7 @@ def ui_router(parts: Iterable[Part] = PARTS) -> APIRouter:
     return router
 
 
-def _rendered(parts: tuple[Part, ...]) -> str:
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("framedb.server.ui"),
         autoescape=select_autoescape(),
@@ -69,7 +77,8 @@ def _rendered(parts: tuple[Part, ...]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html").render(parts=parts, version=__version__, assets=ASSETS)
+    environment.filters["name"] = name_of
+    return environment
 
 
 def _sent(request: Request, asset: Asset, headers: dict[str, str]) -> Response:

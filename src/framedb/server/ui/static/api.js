@@ -8,7 +8,7 @@ export class Refused extends Error {
   }
 }
 
-const AWAY = "The node does not answer. It is tried again and again.";
+const AWAY = "The node does not answer. Try again in a moment.";
 const listeners = new Set();
 
 /** Tell `listener` after each call whether the node answered. */

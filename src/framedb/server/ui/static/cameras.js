@@ -73,7 +73,7 @@ async function look(item) {
   try {
     const { frame, url } = await picture(`/v1/sources/${encodeURIComponent(source)}/latest?memory=true`);
     if (url) put(part(item, "image"), url, `The latest frame of ${source}, ${date(time(frame.captured_at))}`);
-    say(part(item, "nothing"), url ? "" : `frames are ${frame.encoding}: no picture`);
+    say(part(item, "nothing"), url ? "" : `Frames are ${frame.encoding}: no picture`);
   } catch (error) {
     // Workers take frames out as they go: one that was taken since is nothing to speak of. The next one is looked for anyway.
     if (error.status === undefined) throw error;

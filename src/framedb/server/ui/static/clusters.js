@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { badge, copy, keyed, part, say } from "./elements.js";
 import { repeat } from "./repeating.js";
-import { count, size } from "./wording.js";
+import { count, many, size } from "./wording.js";
 
 const MEMBER = { online: "good", loading: "busy", syncing: "busy", down: "bad" };
 
@@ -21,8 +21,8 @@ function show(item, cluster) {
   say(part(item, "name"), cluster._id);
   badge(part(item, "state"), ...health(cluster));
   say(part(item, "caption"), `Members of cluster ${cluster._id}`);
-  const sources = cluster.sources === 1 ? "1 source" : `${count(cluster.sources)} sources`;
-  say(part(item, "about"), `${sources} · on ${cluster.node_tag} · ${cluster.replicas} wanted, quorum ${cluster.quorum}`);
+  const members = `${cluster.members.length} of ${many(cluster.replicas, "member")}, quorum ${cluster.quorum}`;
+  say(part(item, "about"), `${members} · ${many(cluster.sources, "source")} · on node ${cluster.node_tag}`);
   keyed(part(item, "members"), cluster.members, {
     key: (member) => member.name,
     make: () => copy("member-template"),

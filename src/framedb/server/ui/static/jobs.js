@@ -9,7 +9,6 @@ import { openViewer } from "./viewer.js";
 import { ago, count, date, selection, time } from "./wording.js";
 
 const KINDS = { pending: "idle", processing: "busy", completed: "good", failed: "bad", cancelled: "idle" };
-const PAGE = 20;
 const shown = new WeakMap(); // of each card: its job, its viewer, and whether its strip is being looked after
 
 export function showJobs(section) {
@@ -17,11 +16,12 @@ export function showJobs(section) {
   const status = section.querySelector("#job-status");
   const more = section.querySelector("#more-jobs");
   const states = new Map(); // by job, for what is said when it ends
+  const page = Number(list.dataset.page);
   let pages = 1;
   let busy = true;
 
   const polling = repeat(async () => {
-    const { jobs, counts, more: older } = await jobsPage({ status: status.value, limit: PAGE * pages });
+    const { jobs, counts, more: older } = await jobsPage({ status: status.value, limit: page * pages });
     busy = jobs.some((job) => isUnderWay(job));
     part(section, "empty").hidden = jobs.length > 0;
     say(part(section, "empty"), status.value ? `No job is ${status.value}.` : EMPTY);
@@ -57,12 +57,13 @@ function show(item, job) {
   say(part(item, "when"), ago(time(job.created_at)));
   part(item, "when").dateTime = time(job.created_at).toISOString();
   part(item, "when").title = date(time(job.created_at));
-  const where = nameOf(job) === job.video_source ? "" : `· ${job.video_source}`;
+  const where = nameOf(job) === job.video_source ? "" : ` · ${job.video_source}`;
   say(part(item, "where"), where);
   showProgress(item, job);
   notice(part(item, "error"), job.error_message ?? job.warning, job.status === "failed" ? "bad" : "warn");
   const some = job.processed_frames > 0;
   part(item, "open").hidden = !some;
+  part(item, "strip").hidden = !some && !isUnderWay(job); // frames to come have their place
   for (const [name, path] of [["sheet", "sheet.jpg"], ["zip", "frames.zip"]]) {
     const link = part(item, name);
     link.hidden = job.status !== "completed" || !some;
@@ -92,7 +93,8 @@ function showProgress(item, job) {
   const done = count(job.processed_frames);
   const percent = job.total_frames ? Math.floor((100 * job.processed_frames) / job.total_frames) : 0;
   const frames = job.total_frames === 1 ? "frame" : "frames";
-  if (!job.total_frames) say(part(item, "count"), job.status === "processing" ? "looking at the video" : "waiting");
+  if (!job.total_frames && job.processed_frames) say(part(item, "count"), `${done} so far`); // of a stream, which may not end
+  else if (!job.total_frames) say(part(item, "count"), job.status === "processing" ? "looking at the video" : "waiting");
   else if (isUnderWay(job)) say(part(item, "count"), `${done} of ${count(job.total_frames)} frames · ${percent} %`);
   else if (job.processed_frames === job.total_frames) say(part(item, "count"), `${done} ${frames}`);
   else say(part(item, "count"), `${done} of ${count(job.total_frames)} ${frames}`);
@@ -140,8 +142,8 @@ function close(item) {
 
 function opened(item, open) {
   const button = part(item, "open");
-  say(button, open ? "Put the frames away" : "Look at the frames");
-  button.setAttribute("aria-label", `${button.textContent} of ${nameOf(shown.get(item).job)}`);
+  say(button, open ? "Close" : "View");
+  button.setAttribute("aria-label", `${button.textContent} frames of ${nameOf(shown.get(item).job)}`);
   button.setAttribute("aria-expanded", String(open));
 }
 

@@ -10,7 +10,7 @@ export function showNode() {
   onAnswer((answered) => {
     missed = answered ? 0 : missed + 1;
     if (missed > 1) badge(state, "away", "bad");
-    notice(away, missed > 1 ? "The node does not answer. It is tried again and again; what you see is how things were." : "");
+    notice(away, missed > 1 ? "The node does not answer. The page goes on by itself when it is back." : "");
   });
   repeat(async () => {
     const parts = await readiness();

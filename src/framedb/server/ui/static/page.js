@@ -23,6 +23,6 @@ const seen = new IntersectionObserver(
       else links.get(target.id).removeAttribute("aria-current");
     }
   },
-  { rootMargin: "-25% 0px -75% 0px" },
+  { rootMargin: "-35% 0px -65% 0px" },
 );
 for (const id of links.keys()) seen.observe(document.getElementById(id));

@@ -27,8 +27,15 @@ async function look(form, found, route, at) {
     const source = form.elements.source.value.trim();
     show(found, await picture(`/v1/sources/${encodeURIComponent(source)}/${route}`), at);
   } catch (error) {
+    nothing(found); // what was found before is no answer to this
     notice(said, error.message, error.status === 404 ? "warn" : "bad");
   }
+}
+
+function nothing(found) {
+  part(found, "empty").hidden = false;
+  part(found, "caption").hidden = true;
+  part(found, "full").hidden = true;
 }
 
 function show(found, { frame, url }, at) {
@@ -46,7 +53,7 @@ function show(found, { frame, url }, at) {
     Key: frame.key,
     Picture: frame.width ? `${count(frame.width)} × ${count(frame.height)}, ${frame.encoding}` : frame.encoding,
   };
-  if (frame.pts != null && frame.time_base) facts["In its video"] = place(frame.pts * fraction(frame.time_base));
+  if (frame.pts != null && frame.time_base) facts["In its stream"] = place(frame.pts * fraction(frame.time_base));
   if (frame.corrupt) facts.Damage = "the decoder met damage in it";
   part(found, "facts").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [text("dt", name), text("dd", value)]));
 }

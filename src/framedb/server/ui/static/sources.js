@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { copy, keyed, notice, part, say } from "./elements.js";
 import { repeat } from "./repeating.js";
-import { count, drops, size } from "./wording.js";
+import { count, drops, many, size } from "./wording.js";
 
 const SHOWN = 50; // each is a call of its own
 const AT_ONCE = 4;
@@ -45,7 +45,7 @@ function show(row, of) {
 }
 
 function held({ count: frames, bytes }) {
-  return frames ? `${count(frames)} · ${size(bytes)}` : "–";
+  return frames ? `${many(frames, "frame")} · ${size(bytes)}` : "–";
 }
 
 async function showQueue(section) {
@@ -57,11 +57,11 @@ async function showQueue(section) {
   meter.high = queue.max_length * 0.9;
   meter.optimum = 0;
   meter.value = queue.depth;
-  say(part(section, "depth"), `${count(queue.depth)} of ${count(queue.max_length)} wait`);
+  say(part(section, "depth"), `${count(queue.depth)} of ${many(queue.max_length, "frame")} wait`);
   say(part(section, "policy"), POLICIES[queue.policy] ?? queue.policy);
   const letters = queue.dead_letters;
   part(section, "dead").hidden = letters.length === 0;
-  say(part(section, "dead-count"), letters.length === 1 ? "1 frame was set aside" : `${count(letters.length)} frames were set aside`);
+  say(part(section, "dead-count"), `${many(letters.length, "frame")} set aside, with the reason`);
   keyed(part(section, "letters"), letters, {
     key: (letter) => letter.key,
     make: () => document.createElement("li"),

@@ -9,6 +9,11 @@ export function count(number) {
   return counted.format(number);
 }
 
+/** A number of things: 1 frame, 20 frames. */
+export function many(number, thing) {
+  return `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
+}
+
 export function size(bytes) {
   let unit = 0;
   let number = bytes;
@@ -50,20 +55,20 @@ export function ago(when) {
 /** Drops by reason. */
 export function drops(reasons) {
   const named = Object.entries(reasons ?? {}).filter(([, number]) => number > 0);
-  return named.length ? named.map(([reason, number]) => `${count(number)} ${reason}`).join(", ") : "none";
+  return named.length ? named.map(([reason, number]) => `${count(number)} ${reason.replaceAll("-", " ")}`).join(", ") : "none";
 }
 
 /** Which frames of a video a job takes. */
 export function selection(chosen) {
   const part = [
-    chosen.start ? `from ${chosen.start} s` : "",
-    chosen.stop != null ? `until ${chosen.stop} s` : "",
+    chosen.start ? `from ${chosen.start}\u00a0s` : "",
+    chosen.stop != null ? `until ${chosen.stop}\u00a0s` : "",
   ].filter(Boolean);
   return [frames(chosen), ...part].join(", ");
 }
 
 function frames(chosen) {
-  if (chosen.interval != null) return chosen.interval === 1 ? "one a second" : `one every ${chosen.interval} s`;
+  if (chosen.interval != null) return chosen.interval === 1 ? "one a second" : `one every ${chosen.interval}\u00a0s`;
   if (chosen.fps != null) return `${chosen.fps} a second`;
   if (chosen.count != null) return chosen.count === 1 ? "one frame" : `${count(chosen.count)} frames, evenly spread`;
   if (chosen.times != null) return `at ${chosen.times.length === 1 ? "one time" : `${count(chosen.times.length)} times`}`;
