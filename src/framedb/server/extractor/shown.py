@@ -16,7 +16,9 @@ class ShownJob(BaseModel):
     status: str = Field(description="pending, processing, completed, failed or cancelled.")
     video_source: str = Field(description="As it was submitted, without a password.")
     interval: float | None = Field(description="Seconds between frames; null where `selection` chooses otherwise.")
-    total_frames: int | None = Field(description="Frames there will be; null until it is known, of a stream at its end.")
+    total_frames: int | None = Field(
+        description="Frames there will be; null until it is known, of a stream at its end."
+    )
     processed_frames: int
     created_at: str
     updated_at: str
