@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# Files of integration tests that run side by side; each starts engines of its own. Acceptance runs alone: it looks at the clock.
+# Files of tests run side by side, so many at a time; each process starts engines and nodes of its own.
 WORKERS ?= 2
+MEASURED := $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: help demo test soak bench lint format debian proto clean
 
@@ -41,9 +42,11 @@ debian:
 	@tests/engines/install-debian.sh
 
 test: $(VENV)/dev debian
-	@echo "== unit: nothing but Python ==" && $(PYTEST) tests/unit
-	@echo "== integration: one real engine each ==" && $(PYTEST) tests/integration -n $(WORKERS) --dist loadfile
-	@echo "== acceptance: the node as a user starts it ==" && $(PYTEST) tests/acceptance
+	@rm -rf .coverage
+	@echo "== unit: nothing but Python ==" && $(MEASURED) tests/unit
+	@echo "== integration: one real engine each ==" && $(MEASURED) tests/integration
+	@echo "== acceptance: the node as a user starts it ==" && $(MEASURED) tests/acceptance
+	@echo "== lines that the three ran, in percent ==" && $(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 soak: $(VENV)/dev debian
 	@FRAMEDB_SOAK=20 $(PYTEST) tests --timeout 1800 -m soak
@@ -66,4 +69,4 @@ proto: $(VENV)/dev
 	@cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --grpc_python_out=. $$(grep -l '^service ' framedb/proto/*.proto)
 
 clean:
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -147,9 +147,9 @@ def object_service(node: UpNode) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpNode]:
+def node(tmp_path_factory: pytest.TempPathFactory, measuring: dict[str, str]) -> Iterator[UpNode]:
     """One node for tests that do it no harm."""
-    with node_on(tmp_path_factory.mktemp("node")) as up:
+    with node_on(tmp_path_factory.mktemp("node"), **measuring) as up:
         yield up
 
 

@@ -3,6 +3,7 @@
 import logging
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from framedb.redaction import redacted
 logger = logging.getLogger(__name__)
 
 _PROBE = 2.0  # seconds
+_TLS_RECORDS = (b"\x15", b"\x16")  # an alert, a handshake: what an answer over TLS begins with
 _EXPIRED, _WRONG_HOST, _WRONG_ADDRESS = 10, 62, 64  # OpenSSL's X509_V_ERR_*
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
 _told: set[str] = set()
@@ -64,13 +66,14 @@ def untrusted(place: str, why: str, *, code: int | None = None) -> str:
 
 def speaks_tls(host: str, port: int) -> bool:
     """Whether a server there would answer over TLS, whoever it is."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # nothing is told to it
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    hello = ssl.MemoryBIO()
+    greeting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), hello, server_hostname=host)
+    with suppress(ssl.SSLWantReadError):
+        greeting.do_handshake()
     try:
-        with socket.create_connection((host, port), timeout=_PROBE) as plain, context.wrap_socket(plain):
-            return True
+        with socket.create_connection((host, port), timeout=_PROBE) as plain:
+            plain.sendall(hello.read())
+            return plain.recv(1) in _TLS_RECORDS
     except OSError:
         return False
 
