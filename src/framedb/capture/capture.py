@@ -117,8 +117,8 @@ class CameraCapture:
 
         for picture in video.pictures(fps=self.camera.fps, on_packet=on_packet):
             last_picture = time.monotonic()
-            self._enter("running")
             self._keep(picture, clock.time_of(picture.pts_seconds, time.time()), outbox)
+            self._enter("running")
 
     def _run_file(self, outbox: Outbox, stop: threading.Event) -> None:
         pace = _Pace(time.time())
@@ -139,8 +139,8 @@ class CameraCapture:
         for picture in video.pictures(fps=self.camera.fps, on_packet=on_packet):
             at = pace.time_of(picture.pts_seconds, time.time())
             self._wait_until(at, outbox, stop)
-            self._enter("running")
             self._keep(picture, at, outbox)
+            self._enter("running")
 
     def _keep(self, picture: Picture, at: float, outbox: Outbox) -> None:
         try:

@@ -7,11 +7,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-import urllib3
-
 _PIECE = 128 * 1024  # bytes: a request costs about as much as so many
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_RETRIES = urllib3.Retry(connect=0, read=0, redirect=5, status=0, other=0)
 
 
 class RangedFile:
@@ -19,13 +16,17 @@ class RangedFile:
 
     def __init__(self, url: str, *, stall: float) -> None:
         """`stall`: seconds without a byte until the server is given up. Raises OSError where it sends no parts of files."""
+        import urllib3  # not before: files on this machine do without, and it takes as long as some frames of them
+
         login = urlsplit(url)
         self._url = url
         self._headers = {"Accept-Encoding": "identity"}
         if login.username:
             secret = f"{unquote(login.username)}:{unquote(login.password or '')}"
             self._headers |= urllib3.make_headers(basic_auth=secret)
-        self._pool = urllib3.PoolManager(timeout=stall, retries=_RETRIES)
+        retries = urllib3.Retry(connect=0, read=0, redirect=5, status=0, other=0)
+        self._pool = urllib3.PoolManager(timeout=stall, retries=retries)
+        self._failures = urllib3.exceptions.HTTPError
         self._pieces: list[tuple[int, bytes]] = []
         self.size: int = 0
         """Bytes of the whole file."""
@@ -51,7 +52,7 @@ class RangedFile:
                 data = answer.read()
             finally:
                 answer.close()
-        except urllib3.exceptions.HTTPError as exc:
+        except self._failures as exc:
             raise OSError("the server does not send it") from exc
         self.size = int(found[3])
         self._pieces.append((begin, data))
