@@ -47,7 +47,7 @@ export function repeat(task, seconds, element = null) {
       seen = entries.at(-1).isIntersecting;
       if (looked()) start();
       else clearTimeout(timer);
-    }, { rootMargin: "200px" });
+    }, { rootMargin: "100% 0px" }); // one screen around: what loads above an element may push it that far
     observer.observe(element);
   } else {
     start();
