@@ -96,7 +96,7 @@ def watched(context: BrowserContext, home: str) -> tuple[list[str], list[str]]:
 
 def send(page: Page, source: str, *, way: str = "interval", amount: str | None = "1") -> None:
     """Fill in the form and send it."""
-    page.get_by_role("radio", name="a path").check(force=True)
+    page.get_by_role("radio", name="a path").press("Space")
     page.get_by_label("Path, or key of an object").fill(source)
     page.get_by_label("Which frames").select_option(way)
     if amount is not None:
@@ -174,7 +174,7 @@ def test_an_uploaded_video_is_sent_with_its_progress_and_extracted(visit: Visit,
     with visit() as page:
         # Slowed down, so that there is something to see.
         devtools = page.context.new_cdp_session(page)
-        page.get_by_role("radio", name="a file").check(force=True)
+        page.get_by_role("radio", name="a file").press("Space")
         page.get_by_label("Video file").set_input_files(page_node.folder / "videos" / "gate.mp4")
         page.evaluate(
             "() => { window.seen = []; const bar = document.querySelector('#upload-progress');"
@@ -454,7 +454,7 @@ def test_with_a_token_the_browser_asks_for_it_as_a_password(chromium: Browser, v
             expect(page.locator("#node-state")).to_have_text("ready")
             page.get_by_role("link", name="Clusters").click()
             expect(page.locator(".cluster").first).to_be_visible()
-            page.get_by_role("radio", name="a file").check(force=True)
+            page.get_by_role("radio", name="a file").press("Space")
             page.get_by_label("Video file").set_input_files(
                 {"name": "x.mp4", "mimeType": "video/mp4", "buffer": b"no video"}
             )
