@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import select, update
 
 from framedb.errors import InvalidInputError, MediaUnavailableError
 from framedb.extraction.notices import Notices
@@ -13,29 +13,14 @@ from framedb.extraction.selection import Selection
 from framedb.extraction.sources import VideoSource
 from framedb.extraction.webhook import MAX_ATTEMPTS, call
 from framedb.media import read_index
-from framedb.registry import open_engine, reading, sqlite_url, upgrade, write
+from framedb.registry import reading, write
 from framedb.registry.tables import job_webhooks
 from tests.engines import free_port
 from tests.integration.extraction import ffmpeg
 from tests.integration.extraction.servers import WebServer, web_server
-from tests.integration.extraction.workshop import Workshop, until, workshop
+from tests.integration.extraction.workshop import Workshop, until
 
 SECONDLY = Selection(interval=1.0)
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A registry in a file."""
-    engine = open_engine(sqlite_url(tmp_path / "metadata.db"))
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def shop(engine: Engine, tmp_path: Path) -> Workshop:
-    """Jobs, none yet."""
-    return workshop(engine, tmp_path / "frames")
 
 
 @pytest.fixture
@@ -175,26 +160,26 @@ def test_the_end_of_a_job_is_told(shop: Workshop, web: WebServer) -> None:
     assert len(web.posted) == 1
 
 
-def test_a_webhook_is_tried_again_until_it_is_taken_or_given_up(shop: Workshop, web: WebServer, engine: Engine) -> None:
-    notices = Notices(engine, shop.jobs, allow_private=True)
+def test_a_webhook_is_tried_again_until_it_is_taken_or_given_up(shop: Workshop, web: WebServer) -> None:
+    notices = Notices(shop.engine, shop.jobs, allow_private=True)
 
     def attempt() -> tuple[str, int]:
         """One more, as if its time had come."""
-        write(engine, lambda connection: connection.execute(update(job_webhooks).values(due_at=0)))
+        write(shop.engine, lambda connection: connection.execute(update(job_webhooks).values(due_at=0)))
         notices.deliver_one()
-        with reading(engine) as connection:
+        with reading(shop.engine) as connection:
             status, attempts = connection.execute(select(job_webhooks.c.status, job_webhooks.c.attempt)).one()
         return status, attempts
 
     url = "test://testsrc2?duration=1"
     job_id = shop.jobs.submit(VideoSource("pattern", url, url), SECONDLY, webhook=f"{web.url}/hook")
     assert not notices.deliver_one()
-    write(engine, lambda connection: connection.execute(update(job_webhooks).values(status="due")))
+    write(shop.engine, lambda connection: connection.execute(update(job_webhooks).values(status="due")))
     web.statuses = [500, 302, 404]
     assert [attempt() for _ in range(4)] == [("due", 1), ("due", 2), ("due", 3), ("delivered", 4)]
     assert not notices.deliver_one()
 
-    write(engine, lambda connection: connection.execute(update(job_webhooks).values(status="due", attempt=0)))
+    write(shop.engine, lambda connection: connection.execute(update(job_webhooks).values(status="due", attempt=0)))
     web.statuses = [500] * MAX_ATTEMPTS
     assert [attempt() for _ in range(MAX_ATTEMPTS)][-1] == ("given-up", MAX_ATTEMPTS)
     assert shop.jobs.get(job_id).webhook

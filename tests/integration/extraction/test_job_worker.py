@@ -2,39 +2,21 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from framedb.errors import NotFoundError
 from framedb.extraction.selection import Selection
 from framedb.extraction.sources import VideoSource, uploaded
 from framedb.media import decode_image
-from framedb.registry import open_engine, sqlite_url, upgrade
 from framedb.worker.job_worker import holder_of, is_dead
 from tests.integration.extraction import ffmpeg
-from tests.integration.extraction.workshop import Workshop, file, until, workshop
+from tests.integration.extraction.workshop import Workshop, file, until
 
 X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "30"]
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A registry in a file."""
-    engine = open_engine(sqlite_url(tmp_path / "metadata.db"))
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def shop(engine: Engine, tmp_path: Path) -> Workshop:
-    """Jobs, none yet."""
-    return workshop(engine, tmp_path / "frames")
 
 
 @pytest.fixture(scope="module")
@@ -250,15 +232,13 @@ def came_forward(shop: Workshop, job_id: str, before: int) -> bool:
     return job.processed_frames > before or job.ended
 
 
-def test_workers_killed_in_the_middle_cost_time_and_no_frames(
-    shop: Workshop, long_clip: Path, engine: Engine, soak: int
-) -> None:
+def test_workers_killed_in_the_middle_cost_time_and_no_frames(shop: Workshop, long_clip: Path, soak: int) -> None:
     job_id = shop.jobs.submit(file(long_clip), Selection(every=True))
     command = [
         sys.executable,
         "-m",
         "tests.integration.extraction.job_worker_program",
-        str(engine.url),
+        str(shop.engine.url),
         str(shop.folder.base),
     ]
     for _ in range(soak or 2):

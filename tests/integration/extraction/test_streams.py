@@ -10,34 +10,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
 from framedb.errors import InvalidInputError
 from framedb.extraction.selection import Selection
 from framedb.extraction.sources import VideoSource, resolve
 from framedb.media import open_video
-from framedb.registry import open_engine, sqlite_url, upgrade
 from tests.engines import free_port
 from tests.engines.rtsp import RTSPCamera, RTSPCameraFactory
 from tests.integration.extraction import ffmpeg
-from tests.integration.extraction.workshop import Workshop, file, until, workshop
+from tests.integration.extraction.workshop import Workshop, file, until
 
 FIFTHS = Selection(interval=0.2)
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A registry in a file."""
-    engine = open_engine(sqlite_url(tmp_path / "metadata.db"))
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def shop(engine: Engine, tmp_path: Path) -> Workshop:
-    """Jobs, none yet."""
-    return workshop(engine, tmp_path / "frames")
 
 
 @pytest.fixture(scope="module")
@@ -165,12 +148,12 @@ def test_a_worker_that_is_stopped_lets_go_of_a_silent_stream_and_another_goes_on
 
 
 def test_a_worker_that_is_killed_costs_what_came_meanwhile_and_no_index_twice(
-    shop: Workshop, camera: RTSPCamera, engine: Engine
+    shop: Workshop, camera: RTSPCamera
 ) -> None:
     job_id = shop.jobs.submit(at(camera.url), FIFTHS)
     program = [sys.executable, "-m", "tests.integration.extraction.job_worker_program"]
     with subprocess.Popen(
-        [*program, str(engine.url), str(shop.folder.base)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*program, str(shop.engine.url), str(shop.folder.base)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         try:
             until(lambda: shop.jobs.get(job_id).processed_frames >= 3, "frames")
