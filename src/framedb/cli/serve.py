@@ -13,17 +13,24 @@ from framedb.cli.serve_kvs import EXAMPLE as KVS_EXAMPLE
 from framedb.cli.serve_kvs import kvs
 from framedb.cli.serve_objects import EXAMPLE as OBJECTS_EXAMPLE
 from framedb.cli.serve_objects import objects
-from framedb.cli.serving import GOES_ON, greet, private_folder, serve, stopped_by_signals, url_of
+from framedb.cli.serving import (
+    GOES_ON,
+    DataDir,
+    Host,
+    Insecure,
+    greet,
+    private_folder,
+    serve,
+    stopped_by_signals,
+    url_of,
+)
 from framedb.cli.tls import Cert, Key, certificate_for, told
 from framedb.loopback import is_loopback
 from framedb.server.listening import bound, token_for
 
 app = typer.Typer(help="One service alone.", no_args_is_help=True)
 
-Host = Annotated[str, typer.Option(help="Address to serve HTTP on; beyond loopback it needs FRAMEDB_TOKEN.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0: any free one.")]
-DataDir = Annotated[Path, typer.Option(help="Where everything is kept.")]
-Insecure = Annotated[bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")]
 
 
 @app.command("config", epilog="Example: framedb serve config --data-dir runtime --port 5000")

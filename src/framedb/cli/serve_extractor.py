@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framedb.cli.output import failures
-from framedb.cli.serving import greet, private_folder, serve, stopped_by_signals, url_of
+from framedb.cli.serving import DataDir, Host, Insecure, greet, private_folder, serve, stopped_by_signals, url_of
 from framedb.cli.tls import Cert, Key, certificate_for, told
 from framedb.loopback import is_loopback
 from framedb.server.listening import bound, token_for
@@ -24,15 +24,11 @@ _TIDY = 60.0  # seconds between two looks for what cancelled jobs and cut-off up
 
 
 def extractor(
-    host: Annotated[
-        str, typer.Option(help="Address to serve HTTP on; beyond loopback it needs FRAMEDB_TOKEN.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0: any free one.")] = 8000,
-    data_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("runtime"),
+    data_dir: DataDir = Path("runtime"),
     workers: Annotated[bool, typer.Option(help="Whether to work on jobs here.")] = True,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")
-    ] = False,
+    insecure: Insecure = False,
     tls_cert: Cert = None,
     tls_key: Key = None,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framedb.cli.output import failures
-from framedb.cli.serving import allow_many_connections, greet, private_folder, stopped_by_signals, url_of
+from framedb.cli.serving import Insecure, allow_many_connections, greet, private_folder, stopped_by_signals, url_of
 from framedb.cli.tls import Cert, Key, ServerCertificate, certificate_for, told
 from framedb.loopback import is_loopback
 from framedb.server.listening import bound, token_for
@@ -41,9 +41,7 @@ def kvs(
     max_body_bytes: Annotated[
         int | None, typer.Option(min=1, help="Largest body of a request. Default: 16 MiB.", show_default=False)
     ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")
-    ] = False,
+    insecure: Insecure = False,
     tls_cert: Cert = None,
     tls_key: Key = None,
 ) -> None:

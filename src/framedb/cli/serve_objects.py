@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from framedb.cli.output import failures
-from framedb.cli.serving import GOES_ON, greet, grpc_url, private_folder, stopped_by_signals
+from framedb.cli.serving import GOES_ON, DataDir, Insecure, greet, grpc_url, private_folder, stopped_by_signals
 from framedb.cli.tls import Cert, Key, certificate_for, told
 from framedb.loopback import is_loopback
 from framedb.server.listening import token_for
@@ -20,10 +20,8 @@ def objects(
         str, typer.Option(help="Address to serve gRPC on; beyond loopback it needs FRAMEDB_TOKEN.")
     ] = "127.0.0.1",
     grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0: any free one.")] = 50051,
-    data_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("runtime"),
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")
-    ] = False,
+    data_dir: DataDir = Path("runtime"),
+    insecure: Insecure = False,
     tls_cert: Cert = None,
     tls_key: Key = None,
 ) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.table import Table
 
 from framedb.cli.output import console
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from framedb.cli.tls import ServerCertificate
+
+Host = Annotated[str, typer.Option(help="Address to serve HTTP on; beyond loopback it needs FRAMEDB_TOKEN.")]
+DataDir = Annotated[Path, typer.Option(help="Where everything is kept.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")]
 
 GOES_ON = "Ctrl-C; clusters go on running"
 """How to stop a service that is not the whole node."""

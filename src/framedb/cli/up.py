@@ -8,7 +8,17 @@ import typer
 
 from framedb.cli.output import failures
 from framedb.cli.serve_kvs import served
-from framedb.cli.serving import greet, grpc_url, private_folder, serve, stopped_by_signals, url_of
+from framedb.cli.serving import (
+    DataDir,
+    Host,
+    Insecure,
+    greet,
+    grpc_url,
+    private_folder,
+    serve,
+    stopped_by_signals,
+    url_of,
+)
 from framedb.cli.tls import Cert, Key, certificate_for, told
 from framedb.loopback import is_loopback
 from framedb.server.listening import bound, token_for
@@ -17,10 +27,8 @@ EXAMPLE = "Example: framedb up --data-dir runtime"
 
 
 def up(
-    data_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("runtime"),
-    host: Annotated[
-        str, typer.Option(help="Address to serve HTTP on; beyond loopback it needs FRAMEDB_TOKEN.")
-    ] = "127.0.0.1",
+    data_dir: DataDir = Path("runtime"),
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port; 0: any free one, see node.json.")] = 8000,
     grpc_port: Annotated[
         int, typer.Option(min=0, max=65535, help="gRPC port of objects and streams; 0: any free one, see node.json.")
@@ -35,9 +43,7 @@ def up(
         int, typer.Option(min=1, max=65535, help="Port of the frames server, or the next free one.")
     ] = 6379,
     workers: Annotated[bool, typer.Option(help="Whether to run cameras and jobs here.")] = True,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Serve beyond loopback without a token: for everybody.")
-    ] = False,
+    insecure: Insecure = False,
     tls_cert: Cert = None,
     tls_key: Key = None,
 ) -> None:
