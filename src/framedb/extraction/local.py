@@ -57,9 +57,8 @@ class LocalExtraction:
         self._workers = workers or os.cpu_count() or 1
         self.index: VideoIndex = read_index(url)
         """What the video is."""
-        self._segments = plan(self.index, selection)
-        if self._workers > 1 and len(self._segments) < self._workers * _SEGMENTS_EACH:
-            self._segments = plan(self.index, selection, segments=self._workers * _SEGMENTS_EACH)
+        segments = self._workers * _SEGMENTS_EACH if self._workers > 1 else None
+        self._segments = plan(self.index, selection, segments=segments)
         times = [target.time for segment in self._segments for target in segment.targets]
         self._names = file_names(times)
         self.total: int = len(times)

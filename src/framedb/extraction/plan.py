@@ -77,7 +77,7 @@ def plan(
     segments: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Segment]:
-    """The frames a selection means, cut into segments of a few seconds of work each, or into about so many.
+    """The frames a selection means, cut into segments of a few seconds of work each, or, if those are fewer, about so many.
 
     The number of frames is known from it: `sum(len(segment.targets) ...)`. Scenes alone need pictures: the video is decoded
     for them, until `should_stop`, which is looked at between frames; then there is no plan: the list is empty. Raises
@@ -182,7 +182,7 @@ def _cuts(index: VideoIndex, places: Sequence[int], segments: int | None) -> lis
         return []
     gops = _gops(index, places)
     costs = [_cost(index, gop) for gop in gops]
-    budget = _SEGMENT_SECONDS if segments is None else sum(costs) / max(1, segments)
+    budget = _SEGMENT_SECONDS if segments is None else min(_SEGMENT_SECONDS, sum(costs) / max(1, segments))
     cuts: list[int] = []
     begin, spent = 0, 0.0
     for gop, cost in zip(gops, costs, strict=True):
