@@ -1,6 +1,6 @@
 """Whether the end of a video is missing, where nothing in it says how many frames there should be."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def _breaks_off(video: Video, keyframe: int) -> bool:
 def _head(video: Video) -> bytes:
     with suppress(OSError):
         if video.source.stall is not None:
-            with RangedFile(video.source.url, stall=video.source.stall) as file:
+            with closing(RangedFile(video.source.url, stall=video.source.stall)) as file:
                 return file.read(0, _HEAD)
         if video.source.target.startswith("file:"):
             with Path(video.source.target.removeprefix("file:")).open("rb") as local:

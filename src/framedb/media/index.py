@@ -1,7 +1,7 @@
 """Where every frame of a video is, found without decoding."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -108,7 +108,7 @@ def read_index(url: str, *, open_timeout: float = 10.0, should_stop: Callable[[]
 
 def _from_header(url: str, stall: float, should_stop: Callable[[], bool]) -> VideoIndex | None:
     """None where there is none, or not all is in it; what went wrong shows again when all is read."""
-    with suppress(OSError, MediaError), RangedFile(url, stall=stall) as file:
+    with suppress(OSError, MediaError), closing(RangedFile(url, stall=stall)) as file:
         header = movie_header(file)
         if header is None:
             return None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from types import TracebackType
-from typing import Self
 from urllib.parse import unquote, urlsplit
 
 _PIECE = 128 * 1024  # bytes: a request costs about as much as so many
@@ -12,7 +10,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class RangedFile:
-    """Bytes of a file by their place, each fetched once. Use it in a `with` statement."""
+    """Bytes of a file by their place, each fetched once. Whoever opens it closes it."""
 
     def __init__(self, url: str, *, stall: float) -> None:
         """`stall`: seconds without a byte until the server is given up. Raises OSError where it sends no parts of files."""
@@ -61,11 +59,3 @@ class RangedFile:
     def close(self) -> None:
         """Forget the connection."""
         self._pool.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
