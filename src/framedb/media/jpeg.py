@@ -9,7 +9,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from framedb.errors import MediaError
-from framedb.media.full_range import full_range
+from framedb.media.full_range import FullRange
 
 _MAX_SIDE = 65500
 _TIME_BASE = Fraction(1, 25)  # of no meaning: a JPEG has no time
@@ -30,6 +30,7 @@ class JPEGEncoder:
         self._quality = min(31, max(1, quality))
         self._context: VideoCodecContext | None = None
         self._encoded = 0
+        self._full_range = FullRange()
         self._reformatter = VideoReformatter()  # kept: a frame's own one plans its tables anew for each frame
 
     def encode(self, image: VideoFrame) -> bytes:
@@ -68,7 +69,7 @@ class JPEGEncoder:
         """Full range, BT.601, 4:2:0. Only what has to change does: a change of matrix costs twice a change of range."""
         matrix = _MATRICES.get(image.colorspace)
         if matrix is None and image.format.name == "yuv420p" and image.color_range != ColorRange.JPEG:
-            return full_range(image)
+            return self._full_range.of(image)
         if matrix is None or image.format.is_rgb:
             return self._reformatter.reformat(image, format="yuvj420p", dst_color_range="JPEG", threads=1)
         return self._reformatter.reformat(

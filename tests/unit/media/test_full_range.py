@@ -3,7 +3,7 @@
 import numpy as np
 from av import VideoFrame
 
-from framedb.media.full_range import full_range
+from framedb.media.full_range import FullRange
 
 SAMPLES = np.arange(256, dtype=np.float64)
 
@@ -15,7 +15,7 @@ def stretched(plane: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     for each in limited.planes:
         lines = np.frombuffer(memoryview(each), np.uint8).reshape(each.height, each.line_size)
         lines[:] = np.linspace(0, 255, each.height).round().astype(np.uint8)[:, None]
-    full = full_range(limited).planes[plane]
+    full = FullRange().of(limited).planes[plane]
     lines = np.frombuffer(memoryview(full), np.uint8).reshape(full.height, full.line_size)[:, : full.width]
     assert (lines == lines[:, :1]).all()
     assert len(np.unique(np.linspace(0, 255, full.height).round())) == 256

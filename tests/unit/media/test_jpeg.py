@@ -95,6 +95,14 @@ def test_one_encoder_takes_all_pictures_of_a_video(clip: Path) -> None:
                 assert picture.image.time_base == picture.time_base
 
 
+def test_nothing_of_one_picture_is_in_the_next() -> None:
+    encoder = JPEGEncoder()
+    for size in [(1280, 720), (1280, 720), (640, 360), (1280, 720)]:
+        for colour in [(250, 10, 10), (10, 10, 250), (10, 250, 10)]:
+            picture = picture_of(colour, size=size)
+            assert encoder.encode(picture) == JPEGEncoder().encode(picture)
+
+
 def test_quality_is_a_quantizer() -> None:
     with open_video("test://testsrc2?size=320x240&duration=0.04") as video:
         image = next(video.pictures()).image
