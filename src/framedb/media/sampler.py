@@ -13,11 +13,11 @@ class Sampler:
 
     def __init__(self, fps: float, *, time_base: Fraction, frame_interval: float | None = None) -> None:
         """`frame_interval` is the stream's own, in seconds, as far as it is known."""
-        # As a ratio of integers, so that no rounding moves a frame over a border, however long the stream.
-        ratio = Fraction(fps).limit_denominator(1_000_000) * time_base
-        self._ticks_to_slots = ratio
+        # In integers, so that no rounding moves a frame over a border, however long the stream.
+        per_tick = Fraction(fps).limit_denominator(1_000_000) * time_base
+        self._slots, self._ticks = per_tick.numerator, per_tick.denominator  # so many of these in so many of those
         half = min(0.5, (frame_interval or 0.0) / 2 * fps)  # never more than half a period
-        self._tolerance = math.floor(half / ratio)
+        self._tolerance = math.floor(half / per_tick)
         self._origin: int | None = None
         self._last = -1
         self._candidates: dict[int, int] = {}
@@ -70,4 +70,4 @@ class Sampler:
     def _slot(self, pts: int) -> int:
         if self._origin is None:
             self._origin = pts
-        return math.floor((pts - self._origin + self._tolerance) * self._ticks_to_slots)
+        return (pts - self._origin + self._tolerance) * self._slots // self._ticks

@@ -273,9 +273,11 @@ class Video:
             yield from context.decode(None)
 
     def _heard(self, on_packet: Callable[[float | None], None] | None) -> Iterator[Packet[VideoStream]]:
+        # Of a camera, every packet comes by here, and few are decoded: integers are quicker than a Fraction.
+        numerator, denominator = self.time_base.numerator, self.time_base.denominator
         for packet in self.packets():
             if on_packet is not None:
-                on_packet(None if packet.pts is None else float(packet.pts * self.time_base))
+                on_packet(None if packet.pts is None else packet.pts * numerator / denominator)
             yield packet
 
     def _pictures(self, frames: Iterator[VideoFrame]) -> Iterator[Picture]:
