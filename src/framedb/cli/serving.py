@@ -1,5 +1,6 @@
 """Serving: who starts a service is told where it is, and it ends in order."""
 
+import errno
 import os
 import resource
 import signal
@@ -15,6 +16,8 @@ import typer
 from rich.table import Table
 
 from framedb.cli.output import console
+from framedb.disk import is_full
+from framedb.errors import InvalidInputError
 from framedb.loopback import is_loopback
 from framedb.server.listening import address_of
 
@@ -33,9 +36,26 @@ _ORDERLY = (signal.SIGTERM, signal.SIGINT)
 
 
 def private_folder(data_dir: Path) -> None:
-    """Make the data folder. It, and whatever this process and its children write from now on, is for their user alone."""
+    """Make the data folder. It, and whatever this process and its children write from now on, is for their user alone.
+
+    Raises InvalidInputError where nothing can be written to it.
+    """
     os.umask(0o077)
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        if is_full(exc):
+            raise
+        raise _unusable(data_dir, exc.strerror) from exc
+    if not os.access(data_dir, os.W_OK | os.X_OK, effective_ids=True):
+        raise _unusable(data_dir, os.strerror(errno.EACCES))
+
+
+def _unusable(data_dir: Path, why: str | None) -> InvalidInputError:
+    return InvalidInputError(
+        f"data folder {data_dir.resolve()} cannot be written to by user {os.geteuid()}: {why}; "
+        f"give it to that user, or choose another --data-dir"
+    )
 
 
 def allow_many_connections() -> None:
