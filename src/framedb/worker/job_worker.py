@@ -174,8 +174,8 @@ def is_dead(holder: str) -> bool:
     host, _, rest = holder.rpartition(":")[0].rpartition(":")
     if host != socket.gethostname() or not rest.isdigit():
         return False
-    try:
-        return holder_of(int(rest)) != holder
+    try:  # one that nobody waits for stays as a zombie, in a container whose first process is no init
+        return holder_of(int(rest)) != holder or psutil.Process(int(rest)).status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return True
 

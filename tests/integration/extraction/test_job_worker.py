@@ -6,6 +6,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
 import pytest
 
 from framedb.errors import NotFoundError
@@ -285,6 +286,14 @@ def test_the_dead_are_told_from_the_living() -> None:
     assert is_dead(name.rpartition(":")[0] + ":1.00")
     assert not is_dead("another-machine:1:2.00")
     assert not is_dead("no holder of ours")
+
+
+def test_one_that_nobody_has_waited_for_is_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        name = holder_of(process.pid)
+        process.kill()
+        until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE, "it is a zombie")
+        assert is_dead(name)
 
 
 def test_a_file_that_was_replaced_by_a_link_after_it_was_submitted_is_not_read(
