@@ -11,8 +11,11 @@ from framedb.redaction import redacted
 _GONE = (av.error.EOFError, av.error.ConnectionResetError, av.error.BrokenPipeError, av.error.ConnectionAbortedError)
 
 
-def translated(exc: FFmpegError, name: str, *, after: float | None = None) -> MediaError:
-    """The error to raise `from exc`: `name` is the redacted URL, `after` the seconds of the deadline if it ran out."""
+def translated(exc: FFmpegError, name: str, *, after: float | None = None, live: bool = False) -> MediaError:
+    """The error to raise `from exc`: `name` is the redacted URL, `after` the seconds of the deadline if it ran out.
+
+    `live`: it is a camera, which is never incomplete.
+    """
     # A traceback prints the cause too, and FFmpeg's message holds the URL it was given.
     exc.args = (*exc.args[:2], redacted(str(exc.filename or name)))
     if after is not None or isinstance(exc, (av.error.ExitError, av.error.TimeoutError)):
@@ -34,4 +37,6 @@ def translated(exc: FFmpegError, name: str, *, after: float | None = None) -> Me
         return MediaUnavailableError(f"{name}: the stream ended unexpectedly; is the camera still on?")
     if isinstance(exc, OSError) or exc.errno == errno.EIO:
         return MediaUnavailableError(f"{name} cannot be reached ({exc.strerror}); check host, port and network")
+    if live:
+        return NotVideoError(f"{name} sends no video that can be decoded ({exc.strerror}); check host, port and path")
     return NotVideoError(f"{name} holds no video that can be decoded ({exc.strerror}); is it complete?")

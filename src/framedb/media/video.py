@@ -52,7 +52,8 @@ def open_video(
     except FFmpegError as exc:
         # An interrupted RTSP handshake ends as "invalid data": the clock knows better.
         late = (source.live or source.stall) and time.monotonic() - began >= deadline
-        raise translated(exc, source.name, after=source.stall or open_timeout if late else None) from exc
+        after = source.stall or open_timeout if late else None
+        raise translated(exc, source.name, after=after, live=source.live) from exc
     try:
         stream = _video_stream(container, source)
         if not stream.codec_context.width and time.monotonic() - began >= deadline:

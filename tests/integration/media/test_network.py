@@ -77,6 +77,12 @@ def test_a_host_without_an_address_is_unavailable() -> None:
         open_video("rtsp://no-such-host.invalid/stream")
 
 
+def test_a_server_of_something_else_is_no_camera(web_server: tuple[str, Path]) -> None:
+    url, _ = web_server
+    with pytest.raises(NotVideoError, match="check host, port and path"):
+        open_video(url.replace("http://", "rtsp://"))
+
+
 def test_a_file_on_a_web_server_is_read(web_server: tuple[str, Path]) -> None:
     url, folder = web_server
     write_clip(folder / "clip.mp4", seconds=1)
