@@ -46,6 +46,7 @@ test: $(VENV)/dev debian
 	@echo "== unit: nothing but Python ==" && $(MEASURED) tests/unit
 	@echo "== integration: one real engine each ==" && $(MEASURED) tests/integration
 	@echo "== acceptance: the node as a user starts it ==" && $(MEASURED) tests/acceptance
+	@find .coverage -empty -delete  # of a process that was killed as it began to write
 	@echo "== lines that the three ran, in percent ==" && $(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 soak: $(VENV)/dev debian

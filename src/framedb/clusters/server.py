@@ -178,9 +178,9 @@ def _await_ends(found: Collection[psutil.Process], seconds: float) -> list[psuti
     """
     deadline = time.monotonic() + seconds
     while True:
-        with _collecting:
-            _children[:] = [child for child in _children if child.poll() is None]
         alive = [process for process in found if _lives(process)]
+        with _collecting:  # after that look: what has just been found dead is collected too
+            _children[:] = [child for child in _children if child.poll() is None]
         if not alive or time.monotonic() > deadline:
             return alive
         time.sleep(_POLL)
