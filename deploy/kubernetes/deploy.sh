@@ -14,7 +14,10 @@ if ! kubectl --namespace "$namespace" get secret video-extractor >/dev/null 2>&1
   kubectl --namespace "$namespace" create secret generic video-extractor --from-env-file "$secret"
 fi
 kubectl kustomize "$here" | sed "s|image: framedb$|image: $image|" | kubectl apply --filename -
-[ -z "${TIDB_URL:-}" ] || kubectl apply --filename "$here/optional/hpa.yaml"
+# The secret may be of an earlier run: without a database in it each pod would have jobs of its own.
+if [ -n "$(kubectl --namespace "$namespace" get secret video-extractor --output 'jsonpath={.data.TIDB_URL}')" ]; then
+  kubectl apply --filename "$here/optional/hpa.yaml"
+fi
 kubectl --namespace "$namespace" rollout status statefulset/video-extractor
 
 cat <<'END'
