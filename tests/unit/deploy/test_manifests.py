@@ -14,6 +14,8 @@ from tests.documents import ROOT
 
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+COMPOSED: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["extractor"]
 MANIFESTS = [path for path in sorted(KUBERNETES.rglob("*.yaml")) if path.name != "kustomization.yaml"]
 SETTINGS = {field.alias for field in Settings.model_fields.values()}
 
@@ -30,6 +32,11 @@ def the(kind: str, name: str) -> dict[str, Any]:
 
 def pods() -> list[dict[str, Any]]:
     return [each["spec"]["template"] for each in objects() if each["kind"] in ("Deployment", "StatefulSet")]
+
+
+def pod_of_the_extractor() -> dict[str, Any]:
+    pod: dict[str, Any] = the("StatefulSet", "video-extractor")["spec"]["template"]["spec"]
+    return pod
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
@@ -76,31 +83,27 @@ def test_pods_may_do_little() -> None:
 
 
 def test_only_settings_that_there_are_are_set() -> None:
-    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["extractor"]["environment"]
-    image = set(re.findall(r"\b([A-Z_]+)=", (DEPLOY / "Dockerfile").read_text())) - {"PATH", "PYTHONUNBUFFERED"}
+    image = set(re.findall(r"\b([A-Z_]+)=", DOCKERFILE)) - {"PATH", "PYTHONUNBUFFERED"}
     secret = set(re.findall(r'"([A-Z_]+)=\$', (KUBERNETES / "deploy.sh").read_text()))
     assert secret == {"FRAMEDB_TOKEN", "TIDB_URL"}
-    assert {*compose, *the("ConfigMap", "video-extractor")["data"], *image, *secret} <= SETTINGS
+    assert {*COMPOSED["environment"], *the("ConfigMap", "video-extractor")["data"], *image, *secret} <= SETTINGS
 
 
 def test_a_service_called_redis_does_not_set_the_port_of_redis() -> None:
     """Kubernetes sets REDIS_PORT=tcp://... for it, unless it is told not to."""
-    assert the("StatefulSet", "video-extractor")["spec"]["template"]["spec"]["enableServiceLinks"] is False
+    assert pod_of_the_extractor()["enableServiceLinks"] is False
     Settings.model_validate(the("ConfigMap", "video-extractor")["data"])
 
 
 def test_the_same_image_is_meant_everywhere() -> None:
-    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["extractor"]
-    (container,) = the("StatefulSet", "video-extractor")["spec"]["template"]["spec"]["containers"]
-    assert compose["image"] == container["image"] == "framedb"
+    (container,) = pod_of_the_extractor()["containers"]
+    assert COMPOSED["image"] == container["image"] == "framedb"
     assert "s|image: framedb$|" in (KUBERNETES / "deploy.sh").read_text()
-    assert (DEPLOY / compose["build"]["context"] / compose["build"]["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
+    assert (DEPLOY / COMPOSED["build"]["context"] / COMPOSED["build"]["dockerfile"]).resolve() == DEPLOY / "Dockerfile"
 
 
 def test_data_goes_where_the_volumes_are() -> None:
-    folder = re.search(r"^WORKDIR (\S+)\Z", (DEPLOY / "Dockerfile").read_text().split("EXPOSE")[0].rstrip(), re.M)
-    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["extractor"]
-    (container,) = the("StatefulSet", "video-extractor")["spec"]["template"]["spec"]["containers"]
-    assert folder is not None
-    assert any(volume.endswith(f":{folder[1]}/runtime") for volume in compose["volumes"])
-    assert f"{folder[1]}/runtime" in {mount["mountPath"] for mount in container["volumeMounts"]}
+    *_, folder = re.findall(r"^WORKDIR (\S+)$", DOCKERFILE, re.MULTILINE)  # that of the image, not of what builds it
+    (container,) = pod_of_the_extractor()["containers"]
+    assert any(volume.endswith(f":{folder}/runtime") for volume in COMPOSED["volumes"])
+    assert f"{folder}/runtime" in {mount["mountPath"] for mount in container["volumeMounts"]}
